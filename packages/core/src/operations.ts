@@ -1,0 +1,156 @@
+import type { DenseWeight, LinearWeight } from "./linear-weight.js";
+import type { Mask } from "./mask.js";
+import type { FloatData, FloatDtype, HeadTensor } from "./tensor.js";
+
+/**
+ * The operations that kernel packages implement. All are synchronous, run inside a worker, and write into buffers of the caller.
+ *
+ * Rules for every implementation:
+ * - sizes and indices are checked before anything is computed; a bad one throws a `WinnowError` with code `ERR_OPERATION_ARGUMENT`;
+ * - the result does not depend on the number of threads, and (kernels-native) not on the instruction set: same bits;
+ * - where a selection follows (top-k), ties go to the lower index.
+ */
+export interface Operations extends DenseOperations, AttentionOperations, Primitives {}
+
+/** Set to a non-zero value by another thread to make a running operation stop early with `ERR_CANCELLED`. One element, shared memory. */
+export type CancelFlag = Int32Array;
+
+export interface DenseOperations {
+  /** Re-lays a weight for {@link DenseOperations.linear}, converting to `dtype`. Output memory is shared (`SharedArrayBuffer`), so that all workers use one copy. O(out * in). */
+  packWeight(weight: DenseWeight, dtype: FloatDtype): LinearWeight;
+
+  /** `out[r, o] = sum_i x[r, i] * weight[o, i] + bias[o]`; x `[rows, in]`, out `[rows, out]` (or `+=` with `accumulate`), contiguous float32. */
+  linear(x: Float32Array, rows: number, weight: LinearWeight, out: Float32Array, accumulate?: boolean): void;
+
+  /** Row `ids[r]` of a `[vocab, width]` table into `out[r]`, converted to float32. */
+  embed(ids: Int32Array, table: FloatData, width: number, out: Float32Array): void;
+
+  /** `out[r, c] = x[r, c] / sqrt(mean_c(x[r]^2) + epsilon) * weight[c]`; x and out `[rows, width]`, may be the same array. The sum is taken in float64. */
+  rmsNorm(x: Float32Array, rows: number, width: number, weight: Float32Array, epsilon: number, out: Float32Array): void;
+
+  /**
+   * Rotary embedding in place, half-split form: channels c and c + d/2 form a pair, turned by the angle of the token's position.
+   * `cos`, `sin`: `[positions, d / 2]` tables; token t of `x` uses row `positions[t]`. x must be float32.
+   */
+  rope(x: HeadTensor, positions: Int32Array, cos: Float32Array, sin: Float32Array): void;
+
+  /** `gate[i] = activation(gate[i]) * up[i]` over `count` elements. */
+  gatedActivation(gate: Float32Array, up: Float32Array, count: number, activation: Activation): void;
+
+  /** `x[i] += y[i]` over `count` elements. */
+  add(x: Float32Array, y: Float32Array, count: number): void;
+}
+
+/** `silu`: x / (1 + e^-x); `gelu`: exact (erf); `gelu-tanh`: tanh form; `relu`. */
+export type Activation = "silu" | "gelu" | "gelu-tanh" | "relu";
+
+export interface AttentionOperations {
+  /** Copies tokens of `source` (float32) to tokens [start, start + source.length) of `target`, converting to its type. Heads must agree. */
+  storeTokens(source: HeadTensor, target: HeadTensor, start: number): void;
+
+  /**
+   * Keeps tokens `kept` (ascending; `keptOffsets[g]..keptOffsets[g + 1]` are those of KV head g) of each head of `x`, moving them to the front of
+   * `target`, which may be `x` itself.
+   */
+  gatherTokens(x: HeadTensor, kept: Int32Array, keptOffsets: Int32Array, target: HeadTensor): void;
+
+  /** Softmax attention of many queries over masks, by flash tiles: skipped cells are never computed. */
+  prefillAttention(task: PrefillAttention): AttentionCost;
+
+  /** Softmax attention of one query per head over the cache or over index lists. */
+  decodeAttention(task: DecodeAttention): AttentionCost;
+}
+
+export interface PrefillAttention {
+  /** `[h, n, d]`, float32. */
+  readonly q: HeadTensor;
+  /** `[hKv, n, d]`, float32 (then all arithmetic is float32) or bf16 (then q and the weights are rounded to bf16, sums are float32). */
+  readonly k: HeadTensor;
+  readonly v: HeadTensor;
+  /** `[h, n, d]`, float32; may be the same memory as `q` with the same strides. */
+  readonly out: HeadTensor;
+  /** Usually 1 / sqrt(d). */
+  readonly scale: number;
+  /** One per query head, or a single one for all. */
+  readonly masks: readonly Mask[];
+  /** `[h, n]`: natural log of the sum of exponentials of each row, if wanted. */
+  readonly logSumExp?: Float32Array;
+  readonly cancel?: CancelFlag;
+}
+
+export interface DecodeAttention {
+  /** `[h, 1, d]`, float32. */
+  readonly q: HeadTensor;
+  /** `[hKv, length, d]`; tokens [0, length) are cached. */
+  readonly k: HeadTensor;
+  readonly v: HeadTensor;
+  /** `[h, 1, d]`, float32. */
+  readonly out: HeadTensor;
+  readonly scale: number;
+  /** What is read. Absent: all cached tokens. */
+  readonly tokens?: TokenLists;
+  /** Tokens cached per KV head where heads differ (<= k.length). */
+  readonly lengths?: Int32Array;
+  /** `[h, k.length]`: receives the scaled scores q.k of every token read densely (only without `tokens`). */
+  readonly scores?: Float32Array;
+  /** `[h]`. */
+  readonly logSumExp?: Float32Array;
+}
+
+/** Ascending token indices of each query head: head i reads `indices[offsets[i] .. offsets[i + 1])`, never empty. */
+export interface TokenLists {
+  readonly indices: Int32Array;
+  readonly offsets: Int32Array;
+}
+
+/** Measured by the kernel, not assumed. */
+export interface AttentionCost {
+  /** Query-key cells whose score was computed, summed over heads, masked ones of edge tiles included. */
+  readonly cellsComputed: number;
+  /** Bytes of K and V read from the cache. */
+  readonly bytesRead: number;
+}
+
+/**
+ * Heavy steps of estimation. A plugin is TypeScript in the paper's terms over these; one that loops over n x n itself is wrong.
+ */
+export interface Primitives {
+  /**
+   * `out[r, j] = scale * q[head, r] . k[kvHead, j]` for `r` in queries of `q` and all keys; `out` is `[q.length, k.length]`.
+   * With `causalOffset`, entries j > causalOffset + r are -Infinity. O(nQ * nK * d).
+   */
+  scores(task: ScoreTask, out: Float32Array): void;
+
+  /** Softmax of each row in place, `[rows, columns]`; a row of all -Infinity becomes zeros. Entries at -Infinity become 0. */
+  softmaxRows(x: Float32Array, rows: number, columns: number): void;
+
+  /** `out[j] = sum_r x[r, j]`. */
+  columnSums(x: Float32Array, rows: number, columns: number, out: Float32Array): void;
+
+  /** `out[o] = sum_r x[r, (columns - rows + r) - o]` for o in 0..columns-1, terms left of column 0 dropped: sums along diagonals by distance from the causal one. */
+  diagonalSums(x: Float32Array, rows: number, columns: number, out: Float32Array): void;
+
+  /**
+   * Mean over blocks of `blockSize` tokens of one head: out `[blocks, d]`, with blocks = ceil(length / blockSize) or more.
+   * The divisor is always `blockSize`: tokens beyond the end count as zeros.
+   */
+  poolMean(x: HeadTensor, head: number, blockSize: number, out: Float32Array): void;
+
+  /** `out[a, b] = scale * x[a] . y[b]`; x `[rows, d]`, y `[columns, d]`, contiguous float32. */
+  outerScores(x: Float32Array, y: Float32Array, d: number, scale: number, out: Float32Array): void;
+
+  /** Indices of the `k` largest of `values[start .. end)`, relative to `start`, ascending; ties go to the lower index; NaN is refused. O(n). */
+  topK(values: Float32Array, k: number, start?: number, end?: number): Int32Array;
+
+  /** Smallest m such that the m largest values sum to at least `mass * total`, and their indices ascending (ties: lower index). O(n log n). */
+  prefixMass(values: Float32Array, mass: number, start?: number, end?: number): Int32Array;
+}
+
+export interface ScoreTask {
+  readonly q: HeadTensor;
+  readonly k: HeadTensor;
+  readonly head: number;
+  readonly kvHead: number;
+  readonly scale: number;
+  readonly causalOffset?: number;
+}
