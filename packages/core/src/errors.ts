@@ -2,7 +2,8 @@
  * Every error code of Winnow with what it means. One table; `docs/errors.md` is generated from it and a test proves that none is stale.
  */
 export const errorCodes = {
-  ERR_CONFIG_SYNTAX: "The YAML (or JSON) text does not parse, or uses a construct that is refused (alias bomb, alias cycle, duplicate key).",
+  ERR_CONFIG_SYNTAX:
+    "The YAML (or JSON) text does not parse, or uses a construct that is refused (alias bomb, alias cycle, duplicate key).",
   ERR_CONFIG_FILE: "A configuration file cannot be read.",
   ERR_OPTION_UNKNOWN: "A key that no schema knows.",
   ERR_OPTION_TYPE: "A value of the wrong type.",

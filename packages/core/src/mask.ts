@@ -1,5 +1,3 @@
-import { WinnowError } from "./errors.js";
-
 /**
  * Attention support of one query head in prefill. Rows are queries 0..n-1 and columns keys 0..n-1 of the same sequence;
  * every form is causal (key <= query) whatever else it says.
