@@ -142,6 +142,9 @@ export interface Primitives {
   /** Indices of the `k` largest of `values[start .. end)`, relative to `start`, ascending; ties go to the lower index; NaN is refused. O(n). */
   topK(values: Float32Array, k: number, start?: number, end?: number): Int32Array;
 
+  /** {@link Primitives.topK} of each row of `[rows, columns]`; result `[rows, k]`, relative to the row. */
+  topKRows(values: Float32Array, rows: number, columns: number, k: number): Int32Array;
+
   /** Smallest m such that the m largest values sum to at least `mass * total`, and their indices ascending (ties: lower index). O(n log n). */
   prefixMass(values: Float32Array, mass: number, start?: number, end?: number): Int32Array;
 }

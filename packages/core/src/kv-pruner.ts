@@ -1,0 +1,90 @@
+import type { ModelShape } from "./model-shape.js";
+import type { Operations, TokenLists } from "./operations.js";
+import type { HeadTensor } from "./tensor.js";
+
+/**
+ * Decides what decoding reads from the KV cache (select) and what stays in it (evict).
+ *
+ * A pruner object remembers nothing. `createState` makes the state of one sequence; every hook receives it and may change it.
+ * State must survive structured cloning: a sequence may continue in another worker.
+ *
+ * Order of calls: `afterPrefill` once per layer at the end of the prompt; then for each token and each layer
+ * `select`, attention, `observe` (if scores were asked for), `afterAttention`.
+ */
+export interface KvPruner<State = unknown> {
+  /** Last queries of the prompt that `afterPrefill` wants to see. */
+  readonly observationQueries?: number;
+  createState(): State;
+  /** Tokens of the prompt that stay in this layer's cache; nothing returned: all stay. */
+  afterPrefill?(context: PrefillEndContext, state: State): KeptTokens | undefined;
+  /** What this layer reads in this step; absent: everything cached. */
+  select?(context: DecodeContext, state: State): ReadPlan;
+  /** Receives `[h, length]` scaled scores when `select` asked for them. */
+  observe?(context: DecodeContext, state: State, scores: Float32Array): void;
+  /** Tokens that stay after this step; nothing returned: all stay. */
+  afterAttention?(context: DecodeContext, state: State): KeptTokens | undefined;
+}
+
+export interface PrefillEndContext {
+  readonly model: ModelShape;
+  readonly layer: number;
+  /** `[h, w, d]` after RoPE: the last `w = min(n, observationQueries)` queries. */
+  readonly q: HeadTensor;
+  /** `[hKv, n, d]` after RoPE. */
+  readonly k: HeadTensor;
+  readonly v: HeadTensor;
+  readonly scale: number;
+  readonly primitives: Operations;
+}
+
+export interface DecodeContext {
+  readonly model: ModelShape;
+  readonly layer: number;
+  /** Decoded tokens before this one. */
+  readonly step: number;
+  /** True position of the new token in the text. */
+  readonly position: number;
+  /** `[h, 1, d]` after RoPE at the true position. */
+  readonly q: HeadTensor;
+  /** `[hKv, length, d]`: the cache with the new token last. */
+  readonly k: HeadTensor;
+  /** Cached tokens, the new one included (the largest count where heads differ). */
+  readonly length: number;
+  readonly scale: number;
+  readonly primitives: Operations;
+}
+
+/** Ascending cache indices that stay, per KV head: head g keeps `indices[offsets[g] .. offsets[g + 1])`. */
+export interface KeptTokens {
+  readonly indices: Int32Array;
+  readonly offsets: Int32Array;
+}
+
+export type ReadPlan =
+  /** Every cached token; with `scores`, `observe` is called afterwards. */
+  | { readonly read: "all"; readonly scores?: boolean }
+  /** Lists per query head. */
+  | { readonly read: "lists"; readonly lists: TokenLists }
+  /**
+   * All cached tokens, in parts that see the query rotated to different positions (positions counted inside the cache).
+   * Keys keep the rotation they were stored with.
+   */
+  | { readonly read: "parts"; readonly parts: readonly ReadPart[] };
+
+export interface ReadPart {
+  readonly start: number;
+  readonly end: number;
+  readonly queryPosition: number;
+}
+
+/** Small form of an evicting pruner: only scores tokens. `core` keeps the best, the forced ones, and breaks ties. */
+export interface EvictScorer {
+  readonly observationQueries?: number;
+  /** First and last tokens that always stay. */
+  readonly sinkTokens: number;
+  readonly recentTokens: number;
+  /** Tokens kept per KV head out of `length`, forced ones included. */
+  budget(length: number): number;
+  /** `[hKv, n]`; higher stays. Entries of forced tokens are ignored. */
+  score(context: PrefillEndContext): Float32Array;
+}

@@ -1,0 +1,100 @@
+import type { z } from "zod";
+import { WinnowError } from "./errors.js";
+import type { FixtureRunner } from "./fixture.js";
+import type { KernelPackage } from "./kernel.js";
+import type { EvictScorer, KvPruner } from "./kv-pruner.js";
+import type { BlockScorer, Masker } from "./masker.js";
+import type { ModelShape } from "./model-shape.js";
+import { listOptions } from "./options.js";
+import type { TuneContext, TuneResult } from "./tune.js";
+import type { WeightScorer, WeightSparsifier } from "./weight-sparsifier.js";
+
+/** Version of the contracts in this package; a plugin's manifest names the one it was written for. */
+export const CONTRACT_VERSION = 1;
+
+/** Kinds of plugins with what `create` of each returns. */
+export interface PluginKinds {
+  masker: Masker;
+  "block-scorer": BlockScorer;
+  "kv-pruner": KvPruner;
+  "evict-scorer": EvictScorer;
+  "weight-sparsifier": WeightSparsifier;
+  "weight-scorer": WeightScorer;
+  kernel: KernelPackage;
+}
+
+export type PluginKind = keyof PluginKinds;
+
+export const pluginKinds: readonly PluginKind[] = [
+  "masker",
+  "block-scorer",
+  "kv-pruner",
+  "evict-scorer",
+  "weight-sparsifier",
+  "weight-scorer",
+  "kernel",
+];
+
+export interface PluginDefinition<Kind extends PluginKind = PluginKind, Schema extends z.ZodObject = z.ZodObject> {
+  /** Kebab-case; equal to folder, YAML name, doc page and test title. */
+  readonly id: string;
+  readonly kind: Kind;
+  /** One sentence. */
+  readonly summary: string;
+  readonly source: PluginSource;
+  readonly options: Schema;
+  /** Problems that make these options impossible for this model, found before weights are read. */
+  check?(options: z.output<Schema>, model: ModelShape): readonly OptionProblem[];
+  /** Makes the method. Called in each worker; must not keep state between sequences. */
+  create(options: z.output<Schema>, model: ModelShape): PluginKinds[Kind];
+  /** Re-computes recorded fixtures; loaded by `winnow verify` only. */
+  fixtures?(): Promise<FixtureRunner>;
+  /** Offline search of options; run by `winnow tune`. */
+  tune?(): Promise<Tuner>;
+}
+
+export interface PluginSource {
+  readonly title: string;
+  readonly authors?: string;
+  readonly year?: number;
+  /** arXiv id or URL. */
+  readonly url?: string;
+  /** Reference implementation: repository and commit. */
+  readonly reference?: string;
+}
+
+export interface OptionProblem {
+  /** Path inside the options, e.g. `["selectionLayers", 0]`. */
+  readonly path: readonly (string | number)[];
+  /** What was given and what is expected. */
+  readonly message: string;
+}
+
+export interface Tuner {
+  /** Schema of the search's own settings. */
+  readonly options: z.ZodObject;
+  run(context: TuneContext, options: Record<string, unknown>): Promise<TuneResult>;
+}
+
+/**
+ * Declares a plugin; the default export of its module.
+ * Throws `ERR_PLUGIN_INVALID` for a malformed definition, so that a mistake shows when the module loads.
+ */
+export function definePlugin<Kind extends PluginKind, Schema extends z.ZodObject>(
+  definition: PluginDefinition<Kind, Schema>,
+): PluginDefinition<Kind, Schema> {
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(definition.id)) {
+    throw new WinnowError("ERR_PLUGIN_INVALID", `Plugin id must be kebab-case, got ${JSON.stringify(definition.id)}.`);
+  }
+  if (!pluginKinds.includes(definition.kind)) {
+    throw new WinnowError(
+      "ERR_PLUGIN_INVALID",
+      `Plugin "${definition.id}": kind must be one of ${pluginKinds.join(", ")}, got ${JSON.stringify(definition.kind)}.`,
+    );
+  }
+  if (typeof definition.create !== "function") {
+    throw new WinnowError("ERR_PLUGIN_INVALID", `Plugin "${definition.id}": create must be a function.`);
+  }
+  listOptions(definition.options);
+  return definition;
+}
