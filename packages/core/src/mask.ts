@@ -14,15 +14,19 @@ export interface DenseMask {
 }
 
 /**
- * Pair (i, j) kept iff j <= i and (j < sinkTokens or i - j < recentTokens or i >= denseFromRow). Exact per token.
- * `denseFromRow = n` (or more) means no dense strip.
+ * Pair (i, j) passes iff j < sinkTokens or i - j < recentTokens or i >= denseFromRow. The diagonal always passes.
  */
-export interface BandMask {
-  readonly form: "band";
+export interface Band {
   readonly sinkTokens: number;
   /** >= 1: a row always keeps itself. */
   readonly recentTokens: number;
+  /** n or more: no dense strip. */
   readonly denseFromRow: number;
+}
+
+/** Pair (i, j) kept iff j <= i and it passes the band. Exact per token. */
+export interface BandMask extends Band {
+  readonly form: "band";
 }
 
 /**
@@ -49,10 +53,13 @@ export interface VerticalSlashMask {
 }
 
 /**
- * Canonical form. Query block a = rows [a * blockSize, min(n, (a + 1) * blockSize)).
- * Its key ranges are `ranges[2r], ranges[2r + 1]` (start, end) for r in [rangeOffsets[a], rangeOffsets[a + 1]), ascending and disjoint;
+ * Canonical form. Query block a = rows [a * blockSize, min(n, (a + 1) * blockSize)); in lowered masks blockSize divides {@link QUERY_BLOCK}.
+ * Its key ranges are `ranges[2r], ranges[2r + 1]` (start, end) for r in [rangeOffsets[a], rangeOffsets[a + 1]), ascending and disjoint
+ * (two ranges may touch where their flags differ);
  * its single columns are `columns[c]` for c in [columnOffsets[a], columnOffsets[a + 1]), ascending, outside its ranges.
- * Every cell is subject to the causal test; `rangeFlags[r] & RANGE_BAND` puts the cells of range r to the test of `band` as well.
+ *
+ * Every cell is subject to the causal test. Bit t of `rangeFlags[r]` puts the cells of range r to the test of `bands[t]` as well;
+ * a cell must pass all tests of its range. Flags 0: no test but the causal one.
  */
 export interface RangesMask {
   readonly form: "ranges";
@@ -62,12 +69,15 @@ export interface RangesMask {
   readonly rangeFlags: Uint8Array;
   readonly columnOffsets: Int32Array;
   readonly columns: Int32Array;
-  /** Row-exact test for flagged ranges, as in {@link BandMask}. */
-  readonly band?: { readonly sinkTokens: number; readonly recentTokens: number; readonly denseFromRow: number };
+  /** Row-exact tests for flagged ranges, at most {@link MAX_BANDS}. In lowered masks no value exceeds n. */
+  readonly bands: readonly Band[];
 }
 
-/** Range flag: cells of this range are kept only where `band` keeps them. */
+/** Range flag of `bands[0]`, the only band of a mask that was lowered from one plugin's result; intersections may carry more. */
 export const RANGE_BAND = 1;
+
+/** Bits of a range flag. */
+export const MAX_BANDS = 8;
 
 /** Rows per query block of lowered masks and of the attention kernels. */
 export const QUERY_BLOCK = 64;
