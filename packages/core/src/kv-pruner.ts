@@ -66,14 +66,15 @@ export type ReadPlan =
   /** Lists per query head. */
   | { readonly read: "lists"; readonly lists: TokenLists }
   /**
-   * All cached tokens, in parts that see the query rotated to different positions (positions counted inside the cache).
-   * Keys keep the rotation they were stored with.
+   * All cached tokens, in parts [start, end) that see the query turned to different positions.
+   * Keys keep the rotation they were stored with: that of their true position in the text.
    */
   | { readonly read: "parts"; readonly parts: readonly ReadPart[] };
 
 export interface ReadPart {
   readonly start: number;
   readonly end: number;
+  /** The query is rotated as if the new token stood here; `DecodeContext.position` leaves it as it is. */
   readonly queryPosition: number;
 }
 
