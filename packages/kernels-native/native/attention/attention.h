@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/context.h"
+#include "base/dtype.h"
+
+namespace winnow {
+
+/** `[heads, length, headDim]`; element (head, token, c) stands at `data[head * headStride + token * tokenStride + c]` (strides in elements). */
+template <class T>
+struct HeadView {
+  T* data;
+  size_t heads;
+  size_t length;
+  size_t headDim;
+  size_t headStride;
+  size_t tokenStride;
+};
+
+/** K or V: `data` points to float or to bf16 bits. */
+struct CacheView {
+  Dtype dtype;
+  const void* data;
+  size_t heads;
+  size_t length;
+  size_t headDim;
+  size_t headStride;
+  size_t tokenStride;
+};
+
+/** Rows of one query block of a mask. */
+constexpr int64_t kQueryBlock = 64;
+
+/** Pair (i, j) is kept iff j <= i and (j < sinkTokens or i - j < recentTokens or i >= denseFromRow). */
+struct Band {
+  int64_t sinkTokens;
+  int64_t recentTokens;
+  int64_t denseFromRow;
+};
+
+enum class MaskForm { dense, band, ranges };
+
+constexpr uint8_t kRangeBand = 1;
+
+/** Support of one query head; the fields are those of the TypeScript `RangesMask` with blockSize 64. */
+struct PrefillMask {
+  MaskForm form = MaskForm::dense;
+  /** Of form `band`; with form `ranges`, the test of ranges flagged `kRangeBand`. */
+  Band band{0, 0, 0};
+  const int32_t* rangeOffsets = nullptr;
+  const int32_t* ranges = nullptr;
+  const uint8_t* rangeFlags = nullptr;
+  const int32_t* columnOffsets = nullptr;
+  const int32_t* columns = nullptr;
+};
+
+struct PrefillTask {
+  /** `[h, n, d]`. */
+  HeadView<const float> q;
+  /** `[hKv, n, d]`, both of one type. bf16: q and the softmax weights are rounded to bf16 and sums are float32. */
+  CacheView k;
+  CacheView v;
+  /** `[h, n, d]`; may be the memory of q with the same strides. A row without keys becomes zeros. */
+  HeadView<float> out;
+  float scale;
+  /** One per query head, or a single one for all. */
+  std::vector<PrefillMask> masks;
+  /** `[h, n]` or null: natural log of the sum of exponentials; -infinity for a row without keys. */
+  float* logSumExp = nullptr;
+  /** Non-zero stops the call at the next query block; null: never. */
+  const volatile int32_t* cancel = nullptr;
+};
+
+struct AttentionCost {
+  /** Query-key pairs whose score was computed, masked ones of edge tiles included. */
+  uint64_t cellsComputed = 0;
+  /** Bytes of K and V rows that were read, once per query block and head (prefill) or per head group (decode). */
+  uint64_t bytesRead = 0;
+};
+
+enum class Status { ok, cancelled };
+
+/** Flash attention over 16-key tiles: a tile without kept cells costs nothing. Scratch is O(hKv * n * d). d in 1..256, any n. */
+Status prefillAttention(Context& context, const PrefillTask& task, AttentionCost& cost);
+
+struct DecodeTask {
+  /** `[h, 1, d]`. */
+  HeadView<const float> q;
+  /** `[hKv, length, d]`, both of one type; bf16: as in prefill. */
+  CacheView k;
+  CacheView v;
+  /** `[h, 1, d]`; may be the memory of q. */
+  HeadView<float> out;
+  float scale;
+  /** Head i reads tokens `indices[offsets[i]] .. indices[offsets[i + 1] - 1]`, ascending; null: all tokens. */
+  const int32_t* indices = nullptr;
+  const int32_t* offsets = nullptr;
+  /** `[hKv]` or null: tokens of each KV head where they differ; only without lists. */
+  const int32_t* lengths = nullptr;
+  /** `[h, k.length]` or null: scaled scores of the tokens read, others untouched; only without lists. */
+  float* scores = nullptr;
+  /** `[h]` or null. */
+  float* logSumExp = nullptr;
+};
+
+/** One query per head. Keys are taken in chunks of a fixed size that are merged in order. K and V are read once per group of query heads. */
+void decodeAttention(Context& context, const DecodeTask& task, AttentionCost& cost);
+
+}  // namespace winnow
