@@ -49,6 +49,8 @@ export interface KernelPackage {
   readonly kernels: readonly KernelDescriptor[];
   /** Cheap, loads nothing: can it run here, and if not, why. */
   available(): { readonly available: true } | { readonly available: false; readonly reason: string };
+  /** Instruction sets that can run here, best first, so that a forced one is checked before weights are read; absent: no choice. */
+  instructionSets?(): readonly string[];
   /** In a worker. */
   load(options: KernelOptions): Promise<KernelInstance>;
 }

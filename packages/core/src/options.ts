@@ -11,6 +11,8 @@ export interface OptionInfo {
   readonly symbol?: string;
   /** Where default and range come from, e.g. `paper Table 7` or `reference code`. */
   readonly source?: string;
+  /** `path`: a file or folder, resolved relative to the configuration file before the plugin sees it. */
+  readonly format?: "path";
 }
 
 /** Attaches {@link OptionInfo} to a zod type; the only way that options get their documentation. */
@@ -57,7 +59,7 @@ function describeType(json: Record<string, unknown>): string {
   const low =
     json.exclusiveMinimum !== undefined
       ? `> ${json.exclusiveMinimum}`
-      : json.minimum !== undefined
+      : json.minimum !== undefined && json.minimum !== Number.MIN_SAFE_INTEGER
         ? `>= ${json.minimum}`
         : "";
   const high =
