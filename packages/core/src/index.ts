@@ -6,6 +6,7 @@ export * from "./kernel.js";
 export * from "./kv-pruner.js";
 export * from "./linear-weight.js";
 export * from "./mask.js";
+export * from "./mask-algebra.js";
 export * from "./masker.js";
 export * from "./model-shape.js";
 export * from "./operations.js";

@@ -40,7 +40,7 @@ export interface BlockMask {
 }
 
 /**
- * Vertical-slash: pair wanted iff j in `columns` or i - j in `slashes`.
+ * Vertical-slash: pair wanted iff j in `columns` or i - j in `slashes`. Offset 0 is always taken as present, so that a row keeps itself.
  * `columns` ascending key indices, `slashes` descending offsets (query - key), both without repeats.
  * `exact: false` computes the 64 x 64 cover of MInference (a superset, see `lowerMask`); `exact: true` computes the wanted pairs only
  * (for checks: no kernel is fast on it).
