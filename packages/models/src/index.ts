@@ -1,0 +1,26 @@
+export { type Architecture, type AttentionBias, architectures } from "./architectures.js";
+export { type ModelConfig, parseModelConfig } from "./config.js";
+export { type AttentionInputs, createDecoder, Decoder, type DecoderOptions, type ResidualRows } from "./decoder.js";
+export { argmax, DenseSequence, denseForward, greedyContinuation } from "./dense-forward.js";
+export { type ModelFolder, openModelFolder, type StoredTensor } from "./folder.js";
+export { createRopeTable, inverseFrequencies, type RopeTable } from "./rope.js";
+export type { RopeConfig, RopeScaling } from "./rope-config.js";
+export {
+  type LoadedTensor,
+  loadSafetensors,
+  readSafetensorsHeader,
+  readTensor,
+  type SafetensorsFile,
+} from "./safetensors.js";
+export type { TensorData, TensorDtype } from "./safetensors-dtype.js";
+export type { TensorEntry } from "./safetensors-entries.js";
+export { type TensorToWrite, writeSafetensors } from "./safetensors-write.js";
+export { checkTensors, type LayerSpec, type LinearSpec, layerSpec, requiredTensors } from "./tensor-layout.js";
+export {
+  type LayerWeights,
+  type LinearRole,
+  type LoadOptions,
+  type LoadProgress,
+  loadWeights,
+  type ModelWeights,
+} from "./weights.js";

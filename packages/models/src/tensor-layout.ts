@@ -1,0 +1,132 @@
+import { WinnowError } from "@winnow/core";
+import type { ModelConfig } from "./config.js";
+import type { ModelFolder } from "./folder.js";
+
+/** A matrix of the model file, `[outFeatures, inFeatures]`, with the bias that belongs to it. */
+export interface LinearSpec {
+  readonly weight: string;
+  readonly outFeatures: number;
+  readonly inFeatures: number;
+  readonly bias?: string;
+}
+
+export interface VectorSpec {
+  readonly name: string;
+  readonly length: number;
+}
+
+/** Names and shapes of the tensors of one layer, by their role in the decoder. */
+export interface LayerSpec {
+  readonly attentionNorm: VectorSpec;
+  readonly q: LinearSpec;
+  readonly k: LinearSpec;
+  readonly v: LinearSpec;
+  readonly o: LinearSpec;
+  readonly qNorm?: VectorSpec;
+  readonly kNorm?: VectorSpec;
+  readonly mlpNorm: VectorSpec;
+  readonly gate: LinearSpec;
+  readonly up: LinearSpec;
+  readonly down: LinearSpec;
+}
+
+export const EMBEDDING = "model.embed_tokens.weight";
+export const FINAL_NORM = "model.norm.weight";
+export const HEAD = "lm_head.weight";
+
+/** Tensors of one layer as Hugging Face names them. */
+export function layerSpec(config: ModelConfig, layer: number): LayerSpec {
+  const { hiddenSize, headDim, attentionBias, mlpBias, intermediateSize } = config;
+  const prefix = `model.layers.${layer}`;
+  const vector = (name: string, length: number): VectorSpec => ({ name: `${prefix}.${name}.weight`, length });
+  const linear = (name: string, outFeatures: number, inFeatures: number, bias: boolean): LinearSpec => ({
+    weight: `${prefix}.${name}.weight`,
+    outFeatures,
+    inFeatures,
+    ...(bias && { bias: `${prefix}.${name}.bias` }),
+  });
+  const queryWidth = config.queryHeads * headDim;
+  const kvWidth = config.kvHeads * headDim;
+  return {
+    attentionNorm: vector("input_layernorm", hiddenSize),
+    q: linear("self_attn.q_proj", queryWidth, hiddenSize, attentionBias.q),
+    k: linear("self_attn.k_proj", kvWidth, hiddenSize, attentionBias.k),
+    v: linear("self_attn.v_proj", kvWidth, hiddenSize, attentionBias.v),
+    o: linear("self_attn.o_proj", hiddenSize, queryWidth, attentionBias.o),
+    ...(config.qkNorm && { qNorm: vector("self_attn.q_norm", headDim), kNorm: vector("self_attn.k_norm", headDim) }),
+    mlpNorm: vector("post_attention_layernorm", hiddenSize),
+    gate: linear("mlp.gate_proj", intermediateSize, hiddenSize, mlpBias),
+    up: linear("mlp.up_proj", intermediateSize, hiddenSize, mlpBias),
+    down: linear("mlp.down_proj", hiddenSize, intermediateSize, mlpBias),
+  };
+}
+
+/** Every tensor that the decoder reads, with its shape. */
+export function requiredTensors(config: ModelConfig): ReadonlyMap<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  shapes.set(EMBEDDING, [config.vocabSize, config.hiddenSize]);
+  for (let layer = 0; layer < config.layers; layer++) {
+    for (const spec of Object.values(layerSpec(config, layer)) as (LinearSpec | VectorSpec)[]) {
+      if ("name" in spec) shapes.set(spec.name, [spec.length]);
+      else {
+        shapes.set(spec.weight, [spec.outFeatures, spec.inFeatures]);
+        if (spec.bias) shapes.set(spec.bias, [spec.outFeatures]);
+      }
+    }
+  }
+  shapes.set(FINAL_NORM, [config.hiddenSize]);
+  if (!config.tiedEmbeddings) shapes.set(HEAD, [config.vocabSize, config.hiddenSize]);
+  return shapes;
+}
+
+/**
+ * Compares the folder's tensors with those that the config asks for: all there, of the right shape, F32, F16 or BF16, and no others.
+ * Tolerated extras hold nothing new: tables of inverse frequencies of old files, and a head beside tied embeddings.
+ * Cost: O(tensors); no data is read. Errors: `ERR_MODEL_TENSOR`.
+ */
+export function checkTensors(folder: ModelFolder, config: ModelConfig): void {
+  const required = requiredTensors(config);
+  for (const [name, shape] of required) checkTensor(folder, name, shape);
+  for (const name of folder.tensors.keys()) {
+    if (required.has(name) || /\.rotary_emb\.inv_freq$/.test(name)) continue;
+    if (name === HEAD) checkTensor(folder, name, [config.vocabSize, config.hiddenSize]);
+    else {
+      throw tensorError(
+        folder,
+        name,
+        `a ${config.architecture} model of ${config.layers} layers has no such tensor, so ignoring it would change the result`,
+        "Check that config.json belongs to these weights",
+      );
+    }
+  }
+}
+
+function checkTensor(folder: ModelFolder, name: string, shape: readonly number[]): void {
+  const stored = folder.tensors.get(name);
+  if (!stored) {
+    const advice = name === HEAD ? 'Set "tie_word_embeddings": true if the head is the embedding table' : undefined;
+    throw tensorError(folder, name, "it is missing", advice ?? "Check that config.json belongs to these weights");
+  }
+  const { entry } = stored;
+  if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
+    throw tensorError(
+      folder,
+      name,
+      `its shape must be [${shape.join(", ")}] according to config.json, got [${entry.shape.join(", ")}]`,
+      "Check that config.json belongs to these weights",
+    );
+  }
+  if (entry.dtype !== "F32" && entry.dtype !== "F16" && entry.dtype !== "BF16") {
+    throw tensorError(
+      folder,
+      name,
+      `its dtype must be F32, F16 or BF16, got ${entry.dtype}`,
+      "Use unquantised weights",
+    );
+  }
+}
+
+function tensorError(folder: ModelFolder, name: string, problem: string, advice: string): WinnowError {
+  const file = folder.tensors.get(name)?.file.path ?? folder.path;
+  return new WinnowError("ERR_MODEL_TENSOR", `Cannot use tensor "${name}" of "${file}": ${problem}. ${advice}.`);
+}

@@ -1,0 +1,186 @@
+import {
+  type CancelFlag,
+  type DenseWeight,
+  dtypeOf,
+  type FloatData,
+  type FloatDtype,
+  type LinearWeight,
+  type Operations,
+  WinnowError,
+} from "@winnow/core";
+import type { ModelConfig } from "./config.js";
+import { asFloatData, copyShared, findNonFinite, type StoredFloat } from "./float-convert.js";
+import type { ModelFolder, StoredTensor } from "./folder.js";
+import { readTensor } from "./safetensors.js";
+import {
+  checkTensors,
+  EMBEDDING,
+  FINAL_NORM,
+  HEAD,
+  type LayerSpec,
+  type LinearSpec,
+  layerSpec,
+  requiredTensors,
+  type VectorSpec,
+} from "./tensor-layout.js";
+
+/** Weights of one layer, in the decoder's order. Norm weights are float32. */
+export interface LayerWeights {
+  /** `[hiddenSize]`. */
+  readonly attentionNorm: Float32Array;
+  readonly q: LinearWeight;
+  readonly k: LinearWeight;
+  readonly v: LinearWeight;
+  readonly o: LinearWeight;
+  /** `[headDim]`, where the architecture normalises q and k. */
+  readonly qNorm?: Float32Array;
+  readonly kNorm?: Float32Array;
+  /** `[hiddenSize]`. */
+  readonly mlpNorm: Float32Array;
+  readonly gate: LinearWeight;
+  readonly up: LinearWeight;
+  readonly down: LinearWeight;
+}
+
+/** The matrices of a layer: where weight sparsity can enter. */
+export type LinearRole = "q" | "k" | "v" | "o" | "gate" | "up" | "down";
+
+/** Plain data on shared memory: posted to another thread, it is shared and not copied. */
+export interface ModelWeights {
+  /** Row-major `[vocabSize, hiddenSize]`. */
+  readonly embedding: FloatData;
+  readonly layers: readonly LayerWeights[];
+  /** `[hiddenSize]`. */
+  readonly finalNorm: Float32Array;
+  readonly head: LinearWeight;
+}
+
+export interface LoadProgress {
+  readonly tensorsDone: number;
+  readonly tensors: number;
+}
+
+export interface LoadOptions {
+  /** Type of the matrices. `bf16` halves memory; a BF16 file then loses nothing. */
+  readonly precision: FloatDtype;
+  /** Called after each tensor. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Looked at before each tensor. */
+  readonly cancel?: CancelFlag;
+}
+
+/**
+ * Reads all weights of a folder, checks them and lays them out for the kernels.
+ *
+ * The embedding table is bf16 where the file or `precision` is, otherwise float32. A tied head is a second, packed copy of it unless the
+ * kernels take dense weights as they are. Peak memory: the result and two copies of the largest tensor (as read, and as packed).
+ *
+ * Errors: `ERR_MODEL_TENSOR` for a missing, superfluous, misshapen or non-finite tensor; `ERR_MODEL_FILE` for reading; `ERR_CANCELLED`.
+ */
+export function loadWeights(
+  folder: ModelFolder,
+  config: ModelConfig,
+  ops: Pick<Operations, "packWeight">,
+  options: LoadOptions,
+): ModelWeights {
+  checkTensors(folder, config);
+  const loader = new WeightLoader(folder, ops, options, requiredTensors(config).size);
+  const embedding = loader.table(EMBEDDING);
+  return {
+    embedding,
+    layers: Array.from({ length: config.layers }, (_, layer) => loadLayer(loader, layerSpec(config, layer))),
+    finalNorm: loader.vector({ name: FINAL_NORM, length: config.hiddenSize }),
+    head: loadHead(loader, config, embedding),
+  };
+}
+
+function loadLayer(loader: WeightLoader, spec: LayerSpec): LayerWeights {
+  return {
+    attentionNorm: loader.vector(spec.attentionNorm),
+    q: loader.linear(spec.q),
+    k: loader.linear(spec.k),
+    v: loader.linear(spec.v),
+    o: loader.linear(spec.o),
+    ...(spec.qNorm && { qNorm: loader.vector(spec.qNorm) }),
+    ...(spec.kNorm && { kNorm: loader.vector(spec.kNorm) }),
+    mlpNorm: loader.vector(spec.mlpNorm),
+    gate: loader.linear(spec.gate),
+    up: loader.linear(spec.up),
+    down: loader.linear(spec.down),
+  };
+}
+
+function loadHead(loader: WeightLoader, config: ModelConfig, embedding: FloatData): LinearWeight {
+  const shape = { outFeatures: config.vocabSize, inFeatures: config.hiddenSize };
+  if (!config.tiedEmbeddings) return loader.linear({ weight: HEAD, ...shape });
+  const table: DenseWeight = { format: "dense", dtype: dtypeOf(embedding), ...shape, data: embedding };
+  const packed = loader.pack(table);
+  return packed.format === "dense" && packed.dtype === table.dtype ? table : packed;
+}
+
+class WeightLoader {
+  private scratch = new Uint8Array(0);
+  private tensorsDone = 0;
+
+  constructor(
+    private readonly folder: ModelFolder,
+    private readonly ops: Pick<Operations, "packWeight">,
+    private readonly options: LoadOptions,
+    private readonly tensors: number,
+  ) {}
+
+  pack(weight: DenseWeight): LinearWeight {
+    return this.ops.packWeight(weight, this.options.precision);
+  }
+
+  linear(spec: LinearSpec): LinearWeight {
+    const bias = spec.bias === undefined ? undefined : this.vector({ name: spec.bias, length: spec.outFeatures });
+    const data = this.read(spec.weight);
+    const { outFeatures, inFeatures } = spec;
+    return this.pack({ format: "dense", dtype: dtypeOf(data), outFeatures, inFeatures, data, ...(bias && { bias }) });
+  }
+
+  vector(spec: VectorSpec): Float32Array {
+    return copyShared(this.read(spec.name, "f32"), "f32");
+  }
+
+  table(name: string): FloatData {
+    const data = this.read(name);
+    return copyShared(data, this.options.precision === "bf16" ? "bf16" : dtypeOf(data));
+  }
+
+  /** Checked values of a tensor; they live in the scratch buffer until the next call. */
+  private read(name: string, target: FloatDtype = this.options.precision): FloatData {
+    this.checkCancelled();
+    const stored = this.folder.tensors.get(name) as StoredTensor;
+    const { entry } = stored;
+    if (this.scratch.length < entry.byteLength) this.scratch = new Uint8Array(entry.byteLength);
+    const bytes = readTensor(stored.file, entry, this.scratch.subarray(0, entry.byteLength));
+    const dtype = entry.dtype as StoredFloat;
+    const bad = findNonFinite(dtype, bytes, target);
+    const values = asFloatData(dtype, bytes);
+    if (bad >= 0) throw nonFinite(stored, bad, target);
+    this.options.onProgress?.({ tensorsDone: ++this.tensorsDone, tensors: this.tensors });
+    return values;
+  }
+
+  private checkCancelled(): void {
+    const { cancel } = this.options;
+    if (cancel && Atomics.load(cancel, 0) !== 0) {
+      throw new WinnowError("ERR_CANCELLED", `Loading "${this.folder.path}" was cancelled by the caller.`);
+    }
+  }
+}
+
+function nonFinite({ file, entry }: StoredTensor, index: number, target: FloatDtype): WinnowError {
+  let rest = index;
+  const place = entry.shape.toReversed().map((size) => {
+    const coordinate = rest % size;
+    rest = Math.floor(rest / size);
+    return coordinate;
+  });
+  return new WinnowError(
+    "ERR_MODEL_TENSOR",
+    `Cannot use tensor "${entry.name}" of "${file.path}": all values must be finite in ${target}, but [${place.reverse().join(", ")}] is not. The file is damaged or its training diverged; download it again.`,
+  );
+}
