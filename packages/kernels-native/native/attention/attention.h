@@ -31,25 +31,27 @@ struct CacheView {
   size_t tokenStride;
 };
 
-/** Rows of one query block of a mask. */
+/** Most rows of one query block of a mask. */
 constexpr int64_t kQueryBlock = 64;
 
-/** Pair (i, j) is kept iff j <= i and (j < sinkTokens or i - j < recentTokens or i >= denseFromRow). */
+/** Pair (i, j) passes iff j < sinkTokens or i - j < recentTokens or i >= denseFromRow. */
 struct Band {
   int64_t sinkTokens;
   int64_t recentTokens;
   int64_t denseFromRow;
 };
 
+constexpr int kMaxBands = 8;
+
 enum class MaskForm { dense, band, ranges };
 
-constexpr uint8_t kRangeBand = 1;
-
-/** Support of one query head; the fields are those of the TypeScript `RangesMask` with blockSize 64. */
+/** Support of one query head; the fields are those of the TypeScript masks. Every form is causal. */
 struct PrefillMask {
   MaskForm form = MaskForm::dense;
-  /** Of form `band`; with form `ranges`, the test of ranges flagged `kRangeBand`. */
-  Band band{0, 0, 0};
+  /** Form `band`: the first one. Form `ranges`: bit t of a range's flags stands for `bands[t]`. */
+  Band bands[kMaxBands] = {};
+  /** Rows per query block of form `ranges`, 1..kQueryBlock. */
+  int64_t blockSize = kQueryBlock;
   const int32_t* rangeOffsets = nullptr;
   const int32_t* ranges = nullptr;
   const uint8_t* rangeFlags = nullptr;

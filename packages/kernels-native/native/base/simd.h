@@ -16,7 +16,8 @@
  *   scaleByExponent(v, biased)               v * 2^k where `biased` is kRoundMagic + k
  *   sumLanes(v) maxLanes(v)                  tree: lane i with i + 8, then i + 4, i + 2, i + 1
  *   sumLanes16(v[16])                        lane i: sumLanes(v[i])
- *   transpose16(v[16])                       16 x 16 units of 32 bits
+ *   loadUnits(p, bytes) storeUnits(p, v)     16 units of 32 bits, whatever they hold; beyond `bytes` (even): zero
+ *   transpose16(v[16])                       16 x 16 units
  *   widenBf16(p)  widenBf16First(p, count)   16 bf16 as float32
  *   storeBf16(p, v)  quantizeBf16(v)         round to nearest even; denormals become 0
  *   Bf16x32                                  loadPairs(p) loadPairsFirst(p, count) broadcastPair(p): 16 pairs (even, odd)

@@ -102,6 +102,13 @@ WINNOW_INLINE __m256 sumLanes8(const F32x16* v) {
 }
 WINNOW_INLINE F32x16 sumLanes16(const F32x16 (&v)[16]) { return {sumLanes8(v), sumLanes8(v + 8)}; }
 
+WINNOW_INLINE F32x16 loadUnits(const void* p, size_t bytes) {
+  float units[16] = {};
+  memcpy(units, p, bytes);
+  return load(units);
+}
+WINNOW_INLINE void storeUnits(void* p, F32x16 v) { memcpy(p, &v, sizeof v); }
+
 WINNOW_INLINE void transpose8(__m256 (&v)[8]) {
   __m256 t[8];
 #pragma GCC unroll 4

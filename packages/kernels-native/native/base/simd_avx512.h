@@ -1,5 +1,10 @@
 #pragma once
 
+// GCC before 13 warns about its own header: _mm512_undefined_ps() is undefined on purpose.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 #include <immintrin.h>
 
 #include "base/simd.h"
@@ -79,6 +84,11 @@ WINNOW_INLINE F32x16 foldColumn(const F32x16 (&v)[16], int i) {
 WINNOW_INLINE F32x16 sumLanes16(const F32x16 (&v)[16]) {
   return foldSingles(foldPairs(foldColumn(v, 0), foldColumn(v, 1)), foldPairs(foldColumn(v, 2), foldColumn(v, 3)));
 }
+
+WINNOW_INLINE F32x16 loadUnits(const void* p, size_t bytes) {
+  return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(firstHalves(static_cast<int>(bytes / 2)), p));
+}
+WINNOW_INLINE void storeUnits(void* p, F32x16 v) { _mm512_storeu_si512(p, _mm512_castps_si512(v)); }
 
 WINNOW_INLINE void transpose16(F32x16 (&v)[16]) {
   F32x16 t[16];

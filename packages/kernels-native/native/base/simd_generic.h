@@ -98,6 +98,13 @@ WINNOW_INLINE float maxLanes(const F32x16& v) {
 WINNOW_INLINE F32x16 sumLanes16(const F32x16 (&v)[16]) {
   return lanes([&](int i) { return sumLanes(v[i]); });
 }
+WINNOW_INLINE F32x16 loadUnits(const void* p, size_t bytes) {
+  F32x16 v{};
+  memcpy(v.lane, p, bytes);
+  return v;
+}
+WINNOW_INLINE void storeUnits(void* p, const F32x16& v) { memcpy(p, v.lane, sizeof v.lane); }
+
 WINNOW_INLINE void transpose16(F32x16 (&v)[16]) {
   for (int i = 0; i < 16; ++i)
     for (int j = 0; j < i; ++j) {
