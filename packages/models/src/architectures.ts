@@ -1,5 +1,5 @@
 import type { RawConfig } from "./config.js";
-import type { Fail } from "./rope-config.js";
+import type { Fail } from "./schema-check.js";
 
 /** Which projections of the attention have a bias. */
 export interface AttentionBias {

@@ -1,4 +1,4 @@
-import { type Activation, WinnowError } from "@winnow/core";
+import { type Activation, type ModelShape, WinnowError } from "@winnow/core";
 import { z } from "zod";
 import {
   type Architecture,
@@ -8,20 +8,15 @@ import {
   findArchitecture,
 } from "./architectures.js";
 import { describe, type JsonObject } from "./json.js";
-import { type Fail, parseRope, type RopeConfig, ropeKeys } from "./rope-config.js";
+import { parseRope, type RopeConfig, ropeKeys } from "./rope-config.js";
+import { checkSchema, type Fail } from "./schema-check.js";
 
 /** The shape of a decoder, whatever its architecture. Plain data. */
-export interface ModelConfig {
+export interface ModelConfig extends ModelShape {
   readonly architecture: Architecture;
   readonly vocabSize: number;
   readonly hiddenSize: number;
-  readonly layers: number;
-  readonly queryHeads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
   readonly intermediateSize: number;
-  /** Longest sequence that the model was made for, in tokens. */
-  readonly contextLength: number;
   readonly normEpsilon: number;
   readonly activation: Activation;
   /** The head uses the embedding table. */
@@ -139,19 +134,11 @@ function activationOf(raw: RawConfig, fail: Fail): Activation {
   return activations[raw.hidden_act];
 }
 
-function checkSchema<T>(schema: z.ZodType<T>, json: JsonObject, fail: Fail): T {
-  const result = schema.safeParse(json);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const given = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)?.[key], json);
-  return fail(issue.path.join("."), issue.message, given);
-}
-
 function failure(source: string): Fail {
   return (key, expected, given) => {
     throw new WinnowError(
       "ERR_MODEL_CONFIG",
-      `Cannot use ${source}: "${key}" must be ${expected.replace(/^must be /, "")}, got ${describe(given)}. Correct config.json, or use a supported model.`,
+      `Cannot use ${source}: "${key}" must be ${expected}, got ${describe(given)}. Correct config.json, or use a supported model.`,
     );
   };
 }

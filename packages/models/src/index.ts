@@ -15,7 +15,10 @@ export {
 export type { TensorData, TensorDtype } from "./safetensors-dtype.js";
 export type { TensorEntry } from "./safetensors-entries.js";
 export { type TensorToWrite, writeSafetensors } from "./safetensors-write.js";
+export type { SpecialIds } from "./special-ids.js";
 export { checkTensors, type LayerSpec, type LinearSpec, layerSpec, requiredTensors } from "./tensor-layout.js";
+export type { TokenStream } from "./token-stream.js";
+export { type DecodeOptions, type EncodeOptions, loadTokenizer, Tokenizer } from "./tokenizer.js";
 export {
   type LayerWeights,
   type LinearRole,

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { isJsonObject } from "./json.js";
+import { checkSchema, type Fail } from "./schema-check.js";
 
 /** How frequencies are changed for contexts longer than those of the first training. */
 export type RopeScaling =
@@ -39,7 +41,7 @@ const llama3Schema = z
   })
   .refine((s) => s.high_freq_factor > s.low_freq_factor, {
     path: ["high_freq_factor"],
-    message: "must be larger than low_freq_factor",
+    message: "larger than low_freq_factor",
   });
 
 const yarnSchema = z.object({
@@ -63,9 +65,6 @@ export const ropeKeys = {
 
 const ropeSchema = z.object(ropeKeys);
 
-/** Reports a wrong value; `key` is its path in config.json. */
-export type Fail = (key: string, expected: string, given: unknown) => never;
-
 /**
  * Unites the old and the new way of writing RoPE settings.
  * Refused through `fail`: types that depend on the prompt's length or on tables (dynamic, longrope), multi-axis RoPE, partial rotation,
@@ -74,6 +73,9 @@ export type Fail = (key: string, expected: string, given: unknown) => never;
 export function parseRope(raw: z.infer<typeof ropeSchema>, contextLength: number, fail: Fail): RopeConfig {
   const key = raw.rope_parameters ? "rope_parameters" : "rope_scaling";
   const settings = raw.rope_parameters ?? raw.rope_scaling ?? {};
+  for (const [name, value] of Object.entries(settings)) {
+    if (isJsonObject(value)) fail(`${key}.${name}`, "a plain value (one RoPE for all layers)", value);
+  }
   const partial = settings.partial_rotary_factor ?? raw.partial_rotary_factor ?? 1;
   if (partial !== 1) fail("partial_rotary_factor", "1 (all channels rotated)", partial);
   const theta = settings.rope_theta ?? raw.rope_theta ?? 10000;
@@ -91,9 +93,12 @@ function parseScaling(settings: Record<string, unknown>, key: string, contextLen
     case "default":
       return { type: "default" };
     case "linear":
-      return { type: "linear", factor: check(z.object({ factor: z.number().min(1) }), settings, key, fail).factor };
+      return {
+        type: "linear",
+        factor: checkSchema(z.object({ factor: z.number().min(1) }), settings, fail, `${key}.`).factor,
+      };
     case "llama3": {
-      const s = check(llama3Schema, settings, key, fail);
+      const s = checkSchema(llama3Schema, settings, fail, `${key}.`);
       return {
         type: "llama3",
         factor: s.factor,
@@ -103,7 +108,7 @@ function parseScaling(settings: Record<string, unknown>, key: string, contextLen
       };
     }
     case "yarn":
-      return parseYarn(check(yarnSchema, settings, key, fail), contextLength);
+      return parseYarn(checkSchema(yarnSchema, settings, fail, `${key}.`), contextLength);
     default:
       return fail(`${key}.rope_type`, 'one of "default", "linear", "llama3", "yarn"', type);
   }
@@ -128,12 +133,4 @@ function parseYarn(s: z.infer<typeof yarnSchema>, contextLength: number): RopeSc
 function yarnAttentionFactor(factor: number, mscale?: number | null, mscaleAllDim?: number | null): number {
   const magnitude = (weight: number) => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1);
   return mscale && mscaleAllDim ? magnitude(mscale) / magnitude(mscaleAllDim) : magnitude(1);
-}
-
-function check<T>(schema: z.ZodType<T>, settings: Record<string, unknown>, key: string, fail: Fail): T {
-  const result = schema.safeParse(settings);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const field = String(issue.path[0]);
-  return fail(`${key}.${field}`, issue.message, settings[field]);
 }
