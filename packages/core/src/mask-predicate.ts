@@ -22,6 +22,7 @@ export function keeps(mask: Mask, i: number, j: number, n: number): boolean {
   }
 }
 
+/** Row test of a band; the causal test is separate. */
 export function passesBand(band: Band, i: number, j: number): boolean {
   return j < band.sinkTokens || i - j < band.recentTokens || i >= band.denseFromRow;
 }

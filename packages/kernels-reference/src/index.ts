@@ -1,0 +1,2 @@
+export { referenceKernels } from "./kernel-package.js";
+export { createReference } from "./reference.js";
