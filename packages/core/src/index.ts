@@ -7,6 +7,8 @@ export * from "./kv-pruner.js";
 export * from "./linear-weight.js";
 export * from "./mask.js";
 export * from "./mask-algebra.js";
+export * from "./mask-fixture.js";
+export * from "./mask-row.js";
 export * from "./masker.js";
 export * from "./model-shape.js";
 export * from "./operations.js";

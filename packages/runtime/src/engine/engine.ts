@@ -1,0 +1,275 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { TuneResult } from "@winnow/core";
+import { WinnowError } from "@winnow/core";
+import type { ConfigDocument } from "../config/config.js";
+import { explainPlan } from "../plan/explain.js";
+import type { Plan } from "../plan/plan.js";
+import { buildReceipt } from "../receipt/build-receipt.js";
+import { resetPeakMemory } from "../receipt/peak-memory.js";
+import type { Receipt } from "../receipt/receipt.js";
+import { addDecodeStats, noDecodeStats } from "../receipt/stats.js";
+import type { LoadedModel } from "../workers/loaded-model.js";
+import type { TaskHandlers, WorkerPool } from "../workers/main/pool.js";
+import type { DecodeResult, DecodeTask, EngineContext, FinishReason, GeneratedToken, LoadResult, PrefillResult, StreamState } from "../workers/messages.js";
+import { noText } from "../workers/worker/text-stream.js";
+import { type GenerationInput, type GenerationOptions, resolveGenerationOptions } from "./generation-options.js";
+import { checkPromptIds, idsOf, type Prompt, promptText } from "./prompt.js";
+import { TokenQueue } from "./token-queue.js";
+
+/** Time that one decode task keeps a worker, so that several streams share few workers fairly. */
+const SLICE_MS = 100;
+
+/** Room for new tokens in the cache of a sequence that was prefilled without saying how many will follow; caches grow when needed. */
+const DEFAULT_RESERVE = 256;
+
+export interface RunHooks {
+  readonly signal?: AbortSignal;
+  /** Share of the prompt that is done, in [0, 1]. */
+  onProgress?(share: number, label: string): void;
+}
+
+export type GenerateInput = GenerationInput & RunHooks;
+
+/**
+ * A model with a plan, ready to run. Work happens in the workers; the caller's event loop stays free.
+ * Several generations may run at once; they share the workers and never each other's state.
+ */
+export class Engine implements AsyncDisposable {
+  readonly plan: Plan;
+  readonly config: ConfigDocument;
+  readonly #pool: WorkerPool;
+  readonly #context: EngineContext;
+  readonly #isa: Readonly<Record<string, string>>;
+  #last: Receipt | undefined;
+
+  /** @internal Use {@link createEngine}. */
+  constructor(config: ConfigDocument, plan: Plan, pool: WorkerPool, loaded: LoadResult) {
+    this.config = config;
+    this.plan = plan;
+    this.#pool = pool;
+    this.#context = { plan, model: loaded.model };
+    this.#isa = loaded.isa;
+  }
+
+  get model(): LoadedModel {
+    return this.#context.model;
+  }
+
+  /** The plan as text: every value with where it came from. */
+  explain(): string {
+    return explainPlan(this.plan);
+  }
+
+  /** Receipt of the last generation that finished, if any. */
+  receipt(): Receipt | undefined {
+    return this.#last;
+  }
+
+  /** Token ids of a text, with the special tokens that the tokenizer adds. */
+  encode(text: string, hooks: RunHooks = {}): Promise<Int32Array> {
+    return this.#pool.run<Int32Array>({ type: "encode", context: this.#context, text }, handlers(hooks));
+  }
+
+  /**
+   * Streams an answer. Nothing starts before the first `next()`; leaving the loop early stops the work.
+   * Errors: `ERR_PROMPT`, `ERR_GENERATION_OPTION`, `ERR_PLUGIN_*`, `ERR_WORKER_DIED`; an aborted signal rejects with its reason.
+   */
+  generate(prompt: Prompt, input: GenerateInput = {}): Generation {
+    const { hooks, options } = split(input);
+    const started = performance.now();
+    return new Generation(async (generation) => {
+      const sequence = await this.#prefill(prompt, options, options.maxNewTokens, hooks);
+      return this.#stream(sequence, options, hooks, generation, started);
+    });
+  }
+
+  /** Runs a prompt and keeps its cache, so that generation can start later without waiting. */
+  async prefill(prompt: Prompt, input: GenerateInput & { readonly reserve?: number } = {}): Promise<Sequence> {
+    const { reserve, ...rest } = input;
+    const { hooks, options } = split(rest);
+    const prefilled = await this.#prefill(prompt, options, reserve ?? DEFAULT_RESERVE, hooks);
+    return new Sequence(prefilled.result.sequence.position, options.dense, (generationInput) => {
+      const later = split({ ...generationInput, dense: options.dense });
+      const started = performance.now() - prefilled.elapsedMs;
+      return new Generation(async (generation) => this.#stream(prefilled, later.options, later.hooks, generation, started));
+    });
+  }
+
+  /** Runs a plugin's offline search in a worker. */
+  tune(plugin: string, options: Readonly<Record<string, unknown>>, prompts: readonly Int32Array[], hooks: RunHooks = {}): Promise<TuneResult> {
+    return this.#pool.run<TuneResult>({ type: "tune", context: this.#context, plugin, options, prompts }, handlers(hooks));
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #prefill(prompt: Prompt, options: GenerationOptions, reserve: number, hooks: RunHooks): Promise<Prefilled> {
+    const started = performance.now();
+    hooks.signal?.throwIfAborted();
+    resetPeakMemory();
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    const text = await promptText(prompt);
+    const ids = text === undefined ? idsOf(prompt as { ids: ArrayLike<number> }) : await this.encode(text, { signal: hooks.signal });
+    const encodeMs = performance.now() - started;
+    const { contextLength } = this.plan.model.shape;
+    checkPromptIds(ids, { contextLength, vocabSize: this.model.config.vocabSize });
+    const room = Math.min(reserve, contextLength - ids.length);
+    const body = { type: "prefill" as const, context: this.#context, ids, reserve: room, dense: options.dense };
+    const result = await this.#pool.run<PrefillResult>(body, handlers(hooks));
+    return { ids, result, encodeMs, delay, elapsedMs: performance.now() - started };
+  }
+
+  async *#stream(
+    prefilled: Prefilled,
+    options: GenerationOptions,
+    hooks: RunHooks,
+    generation: Generation,
+    started: number,
+  ): AsyncGenerator<GeneratedToken, void> {
+    const stop = new AbortController();
+    const signal = hooks.signal ? AbortSignal.any([hooks.signal, stop.signal]) : stop.signal;
+    let stream: StreamState = { seen: new Set(prefilled.ids), generated: 0, text: noText };
+    let sequence = prefilled.result.sequence;
+    let decode = noDecodeStats;
+    let finish: FinishReason | undefined;
+    let text = "";
+    let firstTokenMs = 0;
+    try {
+      while (!finish) {
+        const queue = new TokenQueue<GeneratedToken>();
+        const body = { type: "decode" as const, context: this.#context, sequence, stream, options, sliceMilliseconds: SLICE_MS };
+        const slice = this.#pool.run<DecodeResult>(body satisfies Omit<DecodeTask, "cancel" | "events">, {
+          signal,
+          onEvent: (event) => event.event === "token" && queue.push(event.token),
+        });
+        for await (const token of queue.until(slice)) {
+          firstTokenMs ||= performance.now() - started;
+          text += token.text;
+          yield token;
+        }
+        const result = await slice;
+        ({ sequence, stream, finish } = result);
+        decode = addDecodeStats(decode, result.stats);
+      }
+    } finally {
+      stop.abort(new WinnowError("ERR_CANCELLED", "The caller stopped reading tokens."));
+      prefilled.delay.disable();
+    }
+    generation.finish(finish, this.#remember(prefilled, { options, stream, decode, finish, text, firstTokenMs, started }));
+  }
+
+  #remember(prefilled: Prefilled, run: FinishedRun): Receipt {
+    this.#last = buildReceipt({
+      plan: this.plan,
+      isa: this.#isa,
+      dense: run.options.dense,
+      answer: { tokens: run.stream.generated, text: run.text, finish: run.finish },
+      encodeMs: prefilled.encodeMs,
+      timeToFirstTokenMs: run.firstTokenMs,
+      totalMs: performance.now() - run.started,
+      maxDelayMs: prefilled.delay.max / 1e6,
+      prefill: prefilled.result.stats,
+      decode: run.decode,
+    });
+    return this.#last;
+  }
+}
+
+interface FinishedRun {
+  readonly options: GenerationOptions;
+  readonly stream: StreamState;
+  readonly decode: DecodeResult["stats"];
+  readonly finish: FinishReason;
+  readonly text: string;
+  readonly firstTokenMs: number;
+  readonly started: number;
+}
+
+interface Prefilled {
+  readonly ids: Int32Array;
+  readonly result: PrefillResult;
+  readonly encodeMs: number;
+  readonly elapsedMs: number;
+  readonly delay: ReturnType<typeof monitorEventLoopDelay>;
+}
+
+/** A prompt whose cache is kept. Its answer can be generated once. */
+export class Sequence {
+  /** Tokens of the prompt. */
+  readonly length: number;
+  readonly dense: boolean;
+  #start: ((input: Omit<GenerateInput, "dense">) => Generation) | undefined;
+
+  /** @internal */
+  constructor(length: number, dense: boolean, start: (input: Omit<GenerateInput, "dense">) => Generation) {
+    this.length = length;
+    this.dense = dense;
+    this.#start = start;
+  }
+
+  generate(input: Omit<GenerateInput, "dense"> = {}): Generation {
+    const start = this.#start;
+    if (!start) throw new WinnowError("ERR_USAGE", "This sequence was generated from already; its cache holds that answer. Call prefill again.");
+    this.#start = undefined;
+    return start(input);
+  }
+}
+
+/** An answer in progress: iterate it once, or await `text()`. */
+export class Generation implements AsyncIterable<GeneratedToken> {
+  #start: ((generation: Generation) => Promise<AsyncGenerator<GeneratedToken, void>>) | undefined;
+  #finish: FinishReason | undefined;
+  #receipt: Receipt | undefined;
+
+  /** @internal */
+  constructor(start: (generation: Generation) => Promise<AsyncGenerator<GeneratedToken, void>>) {
+    this.#start = start;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<GeneratedToken, void> {
+    const start = this.#start;
+    if (!start) throw new WinnowError("ERR_USAGE", "This generation was iterated already. Call generate again.");
+    this.#start = undefined;
+    yield* await start(this);
+  }
+
+  /** The whole answer. */
+  async text(): Promise<string> {
+    let text = "";
+    for await (const token of this) text += token.text;
+    return text;
+  }
+
+  /** Why it ended; undefined while it runs. */
+  get finishReason(): FinishReason | undefined {
+    return this.#finish;
+  }
+
+  /** What ran, once it has ended. */
+  get receipt(): Receipt | undefined {
+    return this.#receipt;
+  }
+
+  /** @internal */
+  finish(reason: FinishReason, receipt: Receipt): void {
+    this.#finish = reason;
+    this.#receipt = receipt;
+  }
+}
+
+function handlers(hooks: RunHooks): TaskHandlers {
+  return {
+    ...(hooks.signal && { signal: hooks.signal }),
+    ...(hooks.onProgress && { onEvent: (event) => event.event === "progress" && hooks.onProgress?.(event.share, event.label) }),
+  };
+}
+
+function split({ signal, onProgress, ...rest }: GenerateInput): { hooks: RunHooks; options: GenerationOptions } {
+  return { hooks: { ...(signal && { signal }), ...(onProgress && { onProgress }) }, options: resolveGenerationOptions(rest) };
+}

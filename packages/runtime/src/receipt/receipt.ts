@@ -1,0 +1,82 @@
+import { z } from "zod";
+
+const count = z.number().int().min(0);
+const milliseconds = z.number().min(0);
+const fraction = z.number().min(0);
+const headRange = z.object({ start: count, end: count });
+
+const prefillLayer = z.object({
+  layer: count,
+  estimateMs: milliseconds,
+  attentionMs: milliseconds,
+  groups: z.array(z.object({ heads: headRange, masker: z.string(), density: z.array(fraction) })),
+  queryRows: count,
+  causalCells: z.number().min(0),
+  cellsComputed: z.number().min(0),
+  bytesRead: z.number().min(0),
+  tokensKept: z.array(count),
+});
+
+const decodeLayer = z.object({
+  layer: count,
+  tokensRead: z.number().min(0),
+  tokensCached: z.number().min(0),
+  bytesRead: z.number().min(0),
+  selectMs: milliseconds,
+  attentionMs: milliseconds,
+});
+
+/** One run: what was planned, what ran, measured. Field descriptions are the documentation of the published JSON Schema. */
+export const receiptSchema = z
+  .object({
+    format: z.literal("winnow-receipt-1"),
+    createdAt: z.iso.datetime(),
+    versions: z.object({ winnow: z.string(), node: z.string() }),
+    machine: z.object({ cpu: z.string(), cores: count, memoryBytes: count, platform: z.string() }),
+    plan: z.record(z.string(), z.unknown()).describe("The resolved plan with the provenance of every value."),
+    isa: z.record(z.string(), z.string()).describe("Instruction set of each kernel package that was loaded."),
+    variant: z.enum(["configured", "dense"]).describe("dense: the same kernels without masker and KV pruner."),
+    prompt: z.object({ tokens: count }),
+    answer: z.object({ tokens: count, text: z.string(), finish: z.string() }),
+    timing: z.object({
+      encodeMs: milliseconds.describe("Text to token ids."),
+      timeToFirstTokenMs: milliseconds.describe("From the call to the first token, encoding and queueing included."),
+      timePerOutputTokenMs: milliseconds.nullable().describe("Mean over the tokens after the first; null if there was none."),
+      totalMs: milliseconds,
+    }),
+    memory: z.object({ peakBytes: count.describe("Peak resident memory of the process during the run."), cacheBytes: count }),
+    eventLoop: z.object({ maxDelayMs: milliseconds.describe("Longest time the caller's event loop was held up during the run.") }),
+    density: z.object({
+      prefillKept: fraction.describe("Kept pairs / causal pairs, mean over layers and heads."),
+      prefillComputed: fraction.describe("Cells the kernel computed / causal cells (edge tiles may exceed the mask)."),
+      decodeRead: fraction.nullable().describe("Tokens read / tokens cached, over steps, layers and heads; null without decode steps."),
+      cacheKept: fraction.describe("Tokens stored / tokens seen at the end of the prompt."),
+    }),
+    prefill: z.object({
+      tokens: count,
+      totalMs: milliseconds,
+      projectionMs: milliseconds.describe("Norms, projections, MLP, RoPE and cache writes."),
+      estimateMs: milliseconds.describe("Choosing masks."),
+      attentionMs: milliseconds.describe("In the attention kernel."),
+      pruneMs: milliseconds,
+      layers: z.array(prefillLayer),
+      cacheBytes: count,
+    }),
+    decode: z.object({
+      tokens: count.describe("Forward steps: one less than the tokens of the answer."),
+      totalMs: milliseconds,
+      projectionMs: milliseconds,
+      selectMs: milliseconds,
+      attentionMs: milliseconds,
+      layers: z.array(decodeLayer),
+    }),
+    fallbacks: z.array(z.object({ operation: z.string(), wanted: z.string(), used: z.string(), reason: z.string() })),
+  })
+  .meta({ title: "Winnow receipt", description: "What one run of Winnow really did." });
+
+export type Receipt = z.output<typeof receiptSchema>;
+
+/** JSON Schema of a receipt. */
+export function receiptJsonSchema(): object {
+  return z.toJSONSchema(receiptSchema, { target: "draft-7" });
+}

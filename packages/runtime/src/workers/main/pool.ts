@@ -1,0 +1,82 @@
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { WinnowError } from "@winnow/core";
+import { Piscina } from "piscina";
+import type { Task, TaskOutcome, WorkerEvent } from "../messages.js";
+
+/** A task without what the pool adds. */
+export type TaskBody<T extends Task = Task> = T extends Task ? Omit<T, "cancel" | "events"> : never;
+
+export interface TaskHandlers {
+  readonly signal?: AbortSignal;
+  onEvent?(event: WorkerEvent): void;
+}
+
+/** After this long a cancelled task's worker is ended; kernels look at the flag far more often, plugin code may not. */
+const CANCEL_GRACE_MS = 200;
+
+/**
+ * Warm workers of one engine. Tasks are plain data; progress and tokens arrive as events while a task runs.
+ * A worker that dies fails its task with `ERR_WORKER_DIED` and is replaced.
+ */
+export class WorkerPool {
+  readonly #piscina: Piscina<Task, TaskOutcome<unknown>>;
+  #closed = false;
+
+  constructor(workers: number) {
+    this.#piscina = new Piscina({
+      filename: new URL("../worker/entry.js", import.meta.url).href,
+      minThreads: workers,
+      maxThreads: workers,
+      idleTimeout: Number.POSITIVE_INFINITY,
+    });
+    // A worker that dies without a task is replaced by the pool; there is nobody to tell.
+    this.#piscina.on("error", () => {});
+  }
+
+  async run<Result>(body: TaskBody, { signal, onEvent }: TaskHandlers = {}): Promise<Result> {
+    if (this.#closed) throw new WinnowError("ERR_ENGINE_CLOSED", "The engine is closed. Create a new one.");
+    signal?.throwIfAborted();
+    const cancel = new Int32Array(new SharedArrayBuffer(4));
+    const { port1, port2 } = new MessageChannel();
+    const kill = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const abort = () => {
+      Atomics.store(cancel, 0, 1);
+      timer = setTimeout(() => kill.abort(), CANCEL_GRACE_MS);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    if (onEvent) port1.on("message", onEvent);
+    try {
+      const task = { ...body, cancel, events: port2 } as Task;
+      const outcome = await this.#piscina.run(task, { transferList: [port2], signal: kill.signal });
+      if (onEvent) await drained(port1);
+      if ("error" in outcome) throw WinnowError.fromPlain(outcome.error);
+      return outcome.ok as Result;
+    } catch (error) {
+      throw this.#explain(error, signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      port1.close();
+    }
+  }
+
+  /** Ends all workers; running tasks fail with `ERR_ENGINE_CLOSED`. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#piscina.destroy();
+  }
+
+  #explain(error: unknown, signal: AbortSignal | undefined): unknown {
+    if (signal?.aborted) return signal.reason;
+    if (error instanceof WinnowError) return error;
+    if (this.#closed) return new WinnowError("ERR_ENGINE_CLOSED", "The engine was closed while this task ran.");
+    const detail = error instanceof Error ? error.message : String(error);
+    return new WinnowError("ERR_WORKER_DIED", `A worker ended while it ran a task: ${detail}. Other sequences go on; run this one again.`, { cause: error });
+  }
+}
+
+/** The worker closes its end last, so `close` arrives after every event. */
+function drained(port: MessagePort): Promise<void> {
+  return new Promise((resolve) => port.once("close", resolve));
+}

@@ -1,0 +1,112 @@
+import type { PlainError } from "@winnow/core";
+import type { MessagePort } from "node:worker_threads";
+import type { GenerationOptions } from "../engine/generation-options.js";
+import type { SamplerState, TokenProbability } from "../engine/sampler.js";
+import type { SequenceState } from "../engine/sequence.js";
+import type { Plan } from "../plan/plan.js";
+import type { DecodeStats, PrefillStats } from "../receipt/stats.js";
+import type { LoadedModel } from "./loaded-model.js";
+import type { TextState } from "./worker/text-stream.js";
+
+/** What crosses to a worker: plain data and shared memory, never objects with code. */
+export type Task = LoadTask | EncodeTask | PrefillTask | DecodeTask | TuneTask;
+
+interface TaskBase {
+  /** One element; set to 1 to stop. Shared. */
+  readonly cancel: Int32Array;
+  /** Progress and tokens go out here while the task runs. */
+  readonly events: MessagePort;
+}
+
+/** What every task of an engine needs; a worker belongs to one engine and opens it with its first task. */
+export interface EngineContext {
+  readonly plan: Plan;
+  readonly model: LoadedModel;
+}
+
+/** Reads weights into shared memory, once per engine. */
+export interface LoadTask extends TaskBase {
+  readonly type: "load";
+  readonly plan: Plan;
+}
+
+/** Text to token ids. */
+export interface EncodeTask extends TaskBase {
+  readonly type: "encode";
+  readonly context: EngineContext;
+  readonly text: string;
+}
+
+/** A whole prompt, layer by layer. */
+export interface PrefillTask extends TaskBase {
+  readonly type: "prefill";
+  readonly context: EngineContext;
+  readonly ids: Int32Array;
+  /** Room for this many more tokens in the cache. */
+  readonly reserve: number;
+  readonly dense: boolean;
+}
+
+/** A slice of a decode stream: tokens until the time is up, something stops it, or `remaining` is reached. */
+export interface DecodeTask extends TaskBase {
+  readonly type: "decode";
+  readonly context: EngineContext;
+  readonly sequence: SequenceState;
+  readonly stream: StreamState;
+  readonly options: GenerationOptions;
+  readonly sliceMilliseconds: number;
+}
+
+/** An offline search of a plugin. */
+export interface TuneTask extends TaskBase {
+  readonly type: "tune";
+  readonly context: EngineContext;
+  readonly plugin: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly prompts: readonly Int32Array[];
+}
+
+/** Where a token stream stands between slices. */
+export interface StreamState {
+  /** Ids of prompt and answer: what the repetition penalty has seen. */
+  readonly seen: ReadonlySet<number>;
+  readonly generated: number;
+  readonly sampler?: SamplerState;
+  readonly text: TextState;
+}
+
+export interface LoadResult {
+  readonly model: LoadedModel;
+  /** Instruction set of each kernel package. */
+  readonly isa: Readonly<Record<string, string>>;
+}
+
+export interface PrefillResult {
+  readonly sequence: SequenceState;
+  readonly stats: PrefillStats;
+}
+
+export interface DecodeResult {
+  readonly sequence: SequenceState;
+  readonly stream: StreamState;
+  readonly stats: DecodeStats;
+  /** Absent while the stream goes on. */
+  readonly finish?: FinishReason;
+}
+
+export type FinishReason = "stop-id" | "stop-string" | "end-of-sequence" | "length" | "context-full";
+
+/** One generated token. `text` is what became readable with it (may be empty, never half a character). */
+export interface GeneratedToken {
+  readonly id: number;
+  readonly text: string;
+  readonly logProbability: number;
+  readonly top: readonly TokenProbability[];
+}
+
+export type WorkerEvent =
+  | { readonly event: "progress"; readonly share: number; readonly label: string }
+  | { readonly event: "token"; readonly token: GeneratedToken };
+
+/** Every task answers with one of these: errors keep their code and fields. */
+export type TaskOutcome<Result> = { readonly ok: Result } | { readonly error: PlainError };

@@ -1,0 +1,40 @@
+import { type PlainError, WinnowError } from "@winnow/core";
+import type { Task, TaskOutcome } from "../messages.js";
+import { decode } from "./decode.js";
+import { encode } from "./encode.js";
+import { load } from "./load.js";
+import { prefill } from "./prefill.js";
+import { sessionOf } from "./session.js";
+import { tune } from "./tune.js";
+
+/** Where tasks arrive in a worker. Errors travel as data, so that code and location survive. */
+export default async function run(task: Task): Promise<TaskOutcome<unknown>> {
+  try {
+    return { ok: await dispatch(task) };
+  } catch (error) {
+    return { error: plainError(error) };
+  } finally {
+    task.events.close();
+  }
+}
+
+async function dispatch(task: Task): Promise<unknown> {
+  switch (task.type) {
+    case "load":
+      return load(task);
+    case "encode":
+      return encode(task);
+    case "prefill":
+      return prefill(await sessionOf(task.context), task);
+    case "decode":
+      return decode(await sessionOf(task.context), task);
+    case "tune":
+      return tune(await sessionOf(task.context), task);
+  }
+}
+
+function plainError(error: unknown): PlainError {
+  if (error instanceof WinnowError) return error.toPlain();
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: "ERR_WORKER_DIED", message: `A worker failed unexpectedly: ${detail}` };
+}

@@ -1,0 +1,37 @@
+import { type KernelInstance, type LayerOperations, type OperationName, operationMethods, WinnowError } from "@winnow/core";
+import type { Plan } from "../../plan/plan.js";
+import { loadKernelPackage } from "../../registry/kernel-packages.js";
+
+async function loadKernels(id: string, plan: Plan): Promise<KernelInstance> {
+  const kernels = await loadKernelPackage(id, plan.plugins);
+  return kernels.load({ threads: plan.threads, isa: plan.kernels.isa });
+}
+
+export interface PlanKernels {
+  readonly operations: LayerOperations;
+  /** Instruction set of each loaded package, for the receipt. */
+  readonly isa: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+/** Loads the kernel packages that a plan assigns and puts one set of operations together from them. */
+export async function loadPlanKernels(plan: Plan): Promise<PlanKernels> {
+  const instances = new Map<string, KernelInstance>();
+  const operations: Record<string, unknown> = {};
+  for (const [name, id] of Object.entries(plan.kernels.assignment) as [OperationName, string][]) {
+    const instance = instances.get(id) ?? (await loadKernels(id, plan));
+    instances.set(id, instance);
+    for (const method of operationMethods[name]) {
+      const implementation = instance.operations[method];
+      if (!implementation) throw new WinnowError("ERR_KERNEL_UNSUPPORTED", `Kernel package "${id}" does not implement ${method}.`);
+      operations[method] = (implementation as (...args: unknown[]) => unknown).bind(instance.operations);
+    }
+  }
+  return {
+    operations: operations as unknown as LayerOperations,
+    isa: Object.fromEntries([...instances].map(([id, instance]) => [id, instance.isa])),
+    async close() {
+      for (const instance of instances.values()) await instance.close();
+    },
+  };
+}

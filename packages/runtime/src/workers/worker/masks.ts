@@ -1,0 +1,62 @@
+import {
+  bandMask,
+  denseMask,
+  intersectMasks,
+  type HeadTensor,
+  type Mask,
+  type MaskerContext,
+  maskStatistics,
+  validateMask,
+  WinnowError,
+} from "@winnow/core";
+import type { PlannedMasker } from "../../plan/plan.js";
+import type { HeadGroupStats } from "../../receipt/stats.js";
+import { guardPlugin } from "./plugins.js";
+import { pluginOperations, type Session } from "./session.js";
+
+export interface LayerMasks {
+  /** One per query head, or one for all. */
+  readonly masks: readonly Mask[];
+  readonly groups: readonly HeadGroupStats[];
+}
+
+/** Asks the plan's maskers of one layer and checks what they return. `dense` ignores them. */
+export function planLayerMasks(session: Session, layer: number, q: HeadTensor, k: HeadTensor, scale: number, dense: boolean): LayerMasks {
+  const { shape, slidingWindow } = session.plan.model;
+  const planned = dense ? [denseGroup(layer, shape.queryHeads)] : session.plan.prefill.filter((group) => group.layer === layer);
+  const masks: Mask[] = new Array(shape.queryHeads);
+  const groups: HeadGroupStats[] = [];
+  for (const group of planned) {
+    const context = { model: shape, layer, heads: group.heads, q, k, scale, primitives: pluginOperations(session.operations) };
+    const window = slidingWindow[layer];
+    const own = groupMasks(session, group, context).map((mask) => (window === null ? mask : withWindow(mask, window, q.length)));
+    const statistics = own.map((mask) => maskStatistics(mask, q.length).density);
+    for (let head = group.heads.start; head < group.heads.end; head++) masks[head] = own.length === 1 ? own[0] : own[head - group.heads.start];
+    groups.push({ heads: group.heads, masker: group.masker, density: statistics });
+  }
+  const shared = masks.every((mask) => mask === masks[0]);
+  return { masks: shared ? [masks[0]] : masks, groups };
+}
+
+function denseGroup(layer: number, queryHeads: number): PlannedMasker {
+  return { layer, heads: { start: 0, end: queryHeads }, masker: "dense", options: {} };
+}
+
+function groupMasks(session: Session, group: PlannedMasker, context: MaskerContext): readonly Mask[] {
+  const masker = session.plugins.masker(group);
+  if (!masker) return [denseMask];
+  const heads = group.heads.end - group.heads.start;
+  return guardPlugin(group.masker, "plan", () => {
+    const masks = masker.plan(context);
+    if (!Array.isArray(masks) || (masks.length !== 1 && masks.length !== heads)) {
+      throw new WinnowError("ERR_PLUGIN_RESULT", `plan must return 1 or ${heads} masks, got ${Array.isArray(masks) ? masks.length : typeof masks}.`);
+    }
+    for (const mask of masks) validateMask(mask, context.q.length);
+    return masks;
+  });
+}
+
+function withWindow(mask: Mask, window: number, n: number): Mask {
+  const band = bandMask({ sinkTokens: 0, recentTokens: window });
+  return mask.form === "dense" ? band : intersectMasks(mask, band, n);
+}

@@ -1,0 +1,25 @@
+import { type TuneContext, type TuneResult, WinnowError } from "@winnow/core";
+import { generationSchema } from "../../engine/generation-options.js";
+import type { TuneTask } from "../messages.js";
+import { emitProgress } from "./events.js";
+import { observeDecode, observePrefill } from "./observe.js";
+import { guardPlugin } from "./plugins.js";
+import { pluginOperations, type Session } from "./session.js";
+
+/** Runs a plugin's offline search on dense passes of the model. */
+export async function tune(session: Session, task: TuneTask): Promise<TuneResult> {
+  const definition = session.plugins.definitions.get(task.plugin);
+  if (!definition?.tune) throw new WinnowError("ERR_PLUGIN_INVALID", `Plugin "${task.plugin}" has nothing to tune.`);
+  const tuner = await definition.tune();
+  const options = guardPlugin(task.plugin, "tune options", () => tuner.options.parse(task.options));
+  const context: TuneContext = {
+    model: session.plan.model.shape,
+    scale: session.scale,
+    operations: pluginOperations(session.operations),
+    prompts: task.prompts,
+    prefill: (prompt, visit) => observePrefill(session, task, prompt, visit),
+    decode: (prompt, steps, visit) => observeDecode(session, task, prompt, generationSchema.parse({ maxNewTokens: steps + 1, dense: true }), visit),
+    progress: (share, label) => emitProgress(task.events, share, label),
+  };
+  return tuner.run(context, options);
+}
