@@ -1,0 +1,2 @@
+#include "base/simd_generic.h"
+#include "elementwise/kernels.inc"

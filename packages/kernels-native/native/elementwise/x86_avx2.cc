@@ -1,0 +1,2 @@
+#include "base/simd_avx2.h"
+#include "elementwise/kernels.inc"

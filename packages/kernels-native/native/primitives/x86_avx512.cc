@@ -1,0 +1,2 @@
+#include "base/simd_avx512.h"
+#include "primitives/kernels.inc"

@@ -1,0 +1,22 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { relative } from "node:path";
+import { CompileError, hashOf, runTool, temporaryName } from "./compile.mjs";
+
+/** Links `objects` into `path`, unless it was linked from the same objects already. */
+export async function linkProgram(build, objects, path, { addon = false } = {}) {
+  const { command, prefix, version } = build.compiler;
+  const flags = [...build.linkFlags, ...(addon ? addonFlags() : [])];
+  const key = hashOf(objects, [version, flags]);
+  const record = `${path}.json`;
+  if (existsSync(path) && existsSync(record) && readFileSync(record, "utf8") === key) return;
+  const temporary = temporaryName(path);
+  const { status, output } = await runTool(command, [...prefix, ...objects, ...flags, "-o", temporary]);
+  if (status !== 0) throw new CompileError(`Cannot link ${relative(build.root, path)}:\n${output}`);
+  renameSync(temporary, path);
+  writeFileSync(record, key);
+}
+
+/** Node's own symbols are found when it loads the add-on. */
+function addonFlags() {
+  return process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
+}
