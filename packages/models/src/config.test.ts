@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseModelConfig } from "./config.js";
+import { parseModelConfig, readModelConfig } from "./config.js";
 import type { JsonObject } from "./json.js";
 
 const base: JsonObject = {
@@ -253,5 +253,12 @@ describe("parseModelConfig", () => {
     ["a theta that gives no frequencies", { ...base, rope_theta: 1 }, /rope_theta" must be a number above 1, got 1/],
   ])("parseModelConfig refuses %s", (_what, json, message) => {
     expect(() => parseModelConfig(json)).toThrow(configError(message));
+  });
+});
+
+describe("readModelConfig", () => {
+  it("readModelConfig names the file of the folder in its errors", () => {
+    const folder = { path: "some-model", config: { model_type: "opt" }, generationConfig: {}, tensors: new Map() };
+    expect(() => readModelConfig(folder)).toThrow(configError(/Cannot use "some-model.config\.json": "model_type"/));
   });
 });

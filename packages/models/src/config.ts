@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type Activation, type ModelShape, WinnowError } from "@winnow/core";
 import { z } from "zod";
 import {
@@ -7,6 +8,7 @@ import {
   architectures,
   findArchitecture,
 } from "./architectures.js";
+import type { ModelFolder } from "./folder.js";
 import { describe, type JsonObject } from "./json.js";
 import { parseRope, type RopeConfig, ropeKeys } from "./rope-config.js";
 import { checkSchema, type Fail } from "./schema-check.js";
@@ -75,6 +77,11 @@ const rawSchema = z.object({
 /** The keys of config.json that are read; all others are ignored. */
 export type RawConfig = z.infer<typeof rawSchema>;
 
+/** The configuration of an opened folder. Errors: `ERR_MODEL_CONFIG`, see {@link parseModelConfig}. */
+export function readModelConfig(folder: ModelFolder): ModelConfig {
+  return parseModelConfig(folder.config, join(folder.path, "config.json"));
+}
+
 /**
  * Gives meaning to a config.json of Hugging Face, of old and new form.
  * Errors: `ERR_MODEL_CONFIG` names the key, what was given and what was expected.
@@ -138,7 +145,7 @@ function failure(source: string): Fail {
   return (key, expected, given) => {
     throw new WinnowError(
       "ERR_MODEL_CONFIG",
-      `Cannot use ${source}: "${key}" must be ${expected}, got ${describe(given)}. Correct config.json, or use a supported model.`,
+      `Cannot use "${source}": "${key}" must be ${expected}, got ${describe(given)}. Correct config.json, or use a supported model.`,
     );
   };
 }

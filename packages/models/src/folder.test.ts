@@ -14,7 +14,8 @@ let folders = 0;
 function folderOf(files: Record<string, string | string[]>): string {
   const path = join(root, String(folders++));
   mkdirSync(path);
-  for (const [name, content] of Object.entries({ "config.json": "{}", ...files })) {
+  const all: Record<string, string | string[]> = { "config.json": "{}", ...files };
+  for (const [name, content] of Object.entries(all)) {
     if (typeof content === "string") writeFileSync(join(path, name), content);
     else writeSafetensors(join(path, name), Object.fromEntries(content.map((tensor) => [tensor, scalar])));
   }

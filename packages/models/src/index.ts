@@ -1,5 +1,5 @@
 export { type Architecture, type AttentionBias, architectures } from "./architectures.js";
-export { type ModelConfig, parseModelConfig } from "./config.js";
+export { type ModelConfig, parseModelConfig, readModelConfig } from "./config.js";
 export { type AttentionInputs, createDecoder, Decoder, type DecoderOptions, type ResidualRows } from "./decoder.js";
 export { argmax, DenseSequence, denseForward, greedyContinuation } from "./dense-forward.js";
 export { type ModelFolder, openModelFolder, type StoredTensor } from "./folder.js";

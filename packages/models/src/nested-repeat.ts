@@ -2,6 +2,7 @@
  * Whether a pattern repeats a group without bound that itself holds an unbounded repeat, as in `(a+)+`.
  * Backtracking on such a pattern takes time exponential in the text, so a damaged or malicious tokenizer.json could stop the process.
  * No tokenizer in use needs one. Character classes and escapes are skipped; the scan is O(pattern).
+ * This finds the common form, not every slow pattern: `(a|aa)+` passes.
  */
 export function hasNestedRepeat(pattern: string): boolean {
   const groups: { repeats: boolean }[] = [{ repeats: false }];
