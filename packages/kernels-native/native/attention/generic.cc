@@ -1,0 +1,5 @@
+#include "base/simd_generic.h"
+
+#include "attention/prefill.inc"
+
+#include "attention/decode.inc"
