@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { headsFirst, type PrefillEndContext } from "@winnow/core";
 import { createReference } from "@winnow/kernels-reference";
-import { expectFixture, fixtureFiles, readFixture } from "@winnow/testkit";
+import { expectFixture, fixtureFiles, readFixture, Seeded } from "@winnow/testkit";
 import { describe, expect, it } from "vitest";
 import plugin from "./index.js";
 import { type OraclePrompt, oracleKept } from "./oracle.js";
@@ -11,18 +11,9 @@ import { groupScores, headVotes } from "./snapkv.js";
 const operations = createReference();
 const model = { layers: 1, queryHeads: 2, kvHeads: 1, headDim: 8, contextLength: 4096 };
 
-/** Seeded numbers in [-2, 2) that float32 holds exactly. */
-function* numbers(seed: number): Generator<number> {
-  for (let x = seed; ; ) {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    yield (x >>> 12) / 2 ** 18 - 2;
-  }
-}
-
 function randomPrompt({ h, hKv, n, d, window }: Record<"h" | "hKv" | "n" | "d" | "window", number>): OraclePrompt {
-  const source = numbers(3);
-  const vectors = (count: number) =>
-    Array.from({ length: count }, () => Array.from({ length: d }, () => source.next().value as number));
+  const random = new Seeded(3);
+  const vectors = (count: number) => Array.from({ length: count }, () => Array.from(random.normals(d)));
   return {
     q: Array.from({ length: h }, () => vectors(Math.min(window, n))),
     k: Array.from({ length: hKv }, () => vectors(n)),
