@@ -29,11 +29,14 @@ function tokenizerOf(json: unknown, tokenizerConfig: JsonObject = {}, generation
   return loadTokenizer(small, { ...config, vocabSize: 300 } as ModelConfig);
 }
 
+const modelVocabulary = JSON.parse(readFileSync(join(modelPath, "tokenizer.json"), "utf8")).model.vocab;
+const byteTokens = Object.keys(modelVocabulary).filter((token) => [...token].length === 1);
+
 /** Byte-level BPE over the 256 byte tokens and what a test adds. */
 function byteLevel(merges: [string, string][] = [], changes: JsonObject = {}): JsonObject {
-  const alphabet = Object.keys(JSON.parse(readFileSync(join(modelPath, "tokenizer.json"), "utf8")).model.vocab);
-  const bytes = alphabet.filter((token) => [...token].length === 1);
-  const vocab = Object.fromEntries([...bytes, ...merges.map((pair) => pair.join(""))].map((token, id) => [token, id]));
+  const vocab = Object.fromEntries(
+    [...byteTokens, ...merges.map((pair) => pair.join(""))].map((token, id) => [token, id]),
+  );
   return {
     normalizer: null,
     pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
