@@ -1,12 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Fixture, type FixtureTensor, WinnowError } from "@winnow/core";
-
-/** How one tensor of a fixture is compared: `close` means |actual - expected| <= atol + rtol * |expected|; `mostly` asks that of a share of the elements. */
-export type Comparison =
-  | { readonly mode: "exact" }
-  | { readonly mode: "close"; readonly atol: number; readonly rtol: number }
-  | { readonly mode: "mostly"; readonly atol: number; readonly rtol: number; readonly share: number };
+import { type Comparison, compareElements, type Fixture, type FixtureTensor, WinnowError } from "@winnow/core";
 
 /** A fixture with the rules that its file carries for comparing outputs. */
 export interface RecordedFixture extends Fixture {
@@ -31,6 +25,7 @@ export function readFixture(path: string): RecordedFixture {
 }
 
 function parseFixture(file: Buffer): RecordedFixture {
+  if (file.length < 8) throw new Error("it is shorter than a safetensors header");
   const headerBytes = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString("utf8", 8, 8 + headerBytes)) as Record<string, unknown>;
   const metadata = header.__metadata__ as Record<string, string>;
@@ -84,22 +79,11 @@ function expectTensor(
 ): void {
   if (actual.length !== expected.length)
     throw new Error(`${title}: ${actual.length} elements, expected ${expected.length}`);
-  const { atol, rtol } = comparison.mode === "exact" ? { atol: 0, rtol: 0 } : comparison;
-  let misses = 0;
-  let first = "";
-  for (let i = 0; i < expected.length; i++) {
-    const bound = atol + rtol * Math.abs(expected[i]);
-    if (sameNumber(actual[i], expected[i]) || Math.abs(actual[i] - expected[i]) <= bound) continue;
-    if (misses++ === 0) first = `element ${i} is ${actual[i]}, expected ${expected[i]} within ${bound}`;
-  }
-  const allowed = comparison.mode === "mostly" ? Math.floor(expected.length * (1 - comparison.share)) : 0;
-  if (misses > allowed)
-    throw new Error(`${title}: ${misses} of ${expected.length} elements differ (${allowed} may); first: ${first}`);
-}
-
-/** Equal infinities and two NaN count as the same. */
-function sameNumber(a: number, b: number): boolean {
-  return a === b || (Number.isNaN(a) && Number.isNaN(b));
+  const { passed, misses, allowed, first } = compareElements(actual, expected, comparison);
+  if (passed || !first) return;
+  throw new Error(
+    `${title}: ${misses} of ${expected.length} elements differ (${allowed} may); first: element ${first.index} is ${first.actual}, expected ${first.expected} within ${first.bound}`,
+  );
 }
 
 /**

@@ -1,0 +1,92 @@
+import { createRequire } from "node:module";
+import { WinnowError } from "@winnow/core";
+import { Command, CommanderError } from "commander";
+import type { CommandContext, ExitStatus } from "./context.js";
+import { integerOption, notice } from "./io.js";
+import { addSharedOptions } from "./commands/shared-options.js";
+
+const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
+
+/** Exit status after Ctrl-C, as shells expect it. */
+const INTERRUPTED = 130;
+
+type Run = (context: CommandContext) => Promise<ExitStatus>;
+
+/** The command line. Command modules load when they are used, so that `--help` and `plugins list` stay quick. */
+function createProgram(run: (work: Run) => Promise<void>): Command {
+  const program = new Command("winnow").description("Sparse inference for transformer language models.").version(version).exitOverride();
+  const json = ["--json", "print JSON"] as const;
+
+  addSharedOptions(program.command("run <config>").description("run the steps of a configuration"))
+    .option(...json)
+    .option("--length <tokens>", "length of needle prompts", integerOption("--length", 16))
+    .action((file, options) => run(async (context) => (await import("./commands/run.js")).runCommand(file, options, context)));
+
+  addSharedOptions(program.command("explain <config>").description("print the resolved plan: every value and where it came from"))
+    .option(...json)
+    .action((file, options) => run(async () => (await import("./commands/explain.js")).explainCommand(file, options)));
+
+  program
+    .command("schema")
+    .description("write JSON Schemas with all installed plugins, for editors")
+    .option("--out <folder>", "where to write", "schemas")
+    .action((options) => run(async () => (await import("./commands/schema.js")).schemaCommand(options)));
+
+  program
+    .command("plugins")
+    .description("installed plugins")
+    .command("list")
+    .option(...json)
+    .action((options) => run(async () => (await import("./commands/plugins.js")).listPluginsCommand(options)));
+
+  program
+    .command("verify <folder>")
+    .description("compare plugins and models with recorded reference outputs")
+    .option(...json)
+    .option("--kernels <package>", "kernel package to verify", "native")
+    .option("--threads <n>", "threads inside an operation", integerOption("--threads", 1))
+    .option("--model <folder...>", "where to look for models that fixtures name", [])
+    .action((folder, options) => run(async (context) => (await import("./commands/verify.js")).verifyCommand(folder, options, context)));
+
+  addSharedOptions(program.command("tune <plugin> <config>").description("search a plugin's options on a model"))
+    .option(...json)
+    .option("--length <tokens>", "length of calibration prompts", integerOption("--length", 16), 8192)
+    .option("--prompts <n>", "number of calibration prompts", integerOption("--prompts", 1), 2)
+    .option("--out <folder>", "where to write result files", "runs")
+    .option("--option <name=value...>", "settings of the search")
+    .action((plugin, file, options) => run(async (context) => (await import("./commands/tune.js")).tuneCommand(plugin, file, options, context)));
+
+  return program;
+}
+
+async function main(): Promise<void> {
+  const interrupt = new AbortController();
+  process.on("SIGINT", () => {
+    if (interrupt.signal.aborted) process.exit(INTERRUPTED);
+    interrupt.abort(new WinnowError("ERR_CANCELLED", "Stopped by Ctrl-C."));
+  });
+  const run = async (work: Run) => {
+    process.exitCode = await work({ signal: interrupt.signal });
+  };
+  try {
+    await createProgram(run).parseAsync();
+  } catch (error) {
+    process.exitCode = report(error, interrupt.signal.aborted);
+  }
+}
+
+function report(error: unknown, interrupted: boolean): ExitStatus {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (interrupted) {
+    notice("Stopped.");
+    return INTERRUPTED;
+  }
+  if (error instanceof WinnowError) {
+    notice(error.toString());
+    return 2;
+  }
+  notice(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return 70;
+}
+
+await main();
