@@ -104,6 +104,12 @@ describe("streaming-llm", () => {
     },
   );
 
+  it("reads everything at the true position before the first eviction: dense attention exactly", () => {
+    const pruner = streamingLlm(small);
+    for (let length = 1; length <= 6; length++)
+      expect(pruner.select!(decodeContext(length, length - 1), null)).toEqual({ read: "all" });
+  });
+
   it("after an eviction sinks see the query at the end of the cache, recent tokens at its true position", () => {
     // Cached [0, 1, 4, 5, 6], decoding token 7.
     expect(streamingLlm(small).select!(decodeContext(6, 7), null)).toEqual({
