@@ -18,7 +18,9 @@ test("stream-answer prints the fact that its text hides, then what the receipt s
 test("compare-dense-sparse finds the needle in both runs and computes less in the sparse one", async () => {
   const output = await runExample("compare-dense-sparse", "4096");
   const expected = output.match(/the answer should be (\d+)/)?.[1];
-  const [dense, sparse] = ["dense ", "sparse"].map((run) => output.match(new RegExp(`${run}: (\\d+).* (\\d+) % of attention`)));
+  const [dense, sparse] = ["dense ", "sparse"].map((run) =>
+    output.match(new RegExp(`${run}: (\\d+).* (\\d+) % of attention`)),
+  );
   expect(dense?.[1]).toBe(expected);
   expect(sparse?.[1]).toBe(expected);
   expect(Number(sparse?.[2])).toBeLessThan(Number(dense?.[2]));

@@ -20,7 +20,13 @@ step("native unit tests", "node", ["packages/kernels-native/scripts/build.mjs", 
 console.log("\n== test suite");
 const folder = mkdtempSync(join(tmpdir(), "winnow-test-"));
 const report = join(folder, "report.json");
-const status = runStatus("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...process.argv.slice(2)]);
+const status = runStatus("vitest", [
+  "run",
+  "--reporter=default",
+  "--reporter=json",
+  `--outputFile.json=${report}`,
+  ...process.argv.slice(2),
+]);
 const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, "utf8"));
 rmSync(folder, { recursive: true });
 console.log(`${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped`);

@@ -6,7 +6,7 @@ import { createEngine } from "@winnow/runtime";
 
 const length = Number(process.argv[2] ?? 4096);
 
-await using engine = await createEngine({
+const engine = await createEngine({
   model: fileURLToPath(new URL("../../models/winnow-16m-32k", import.meta.url)),
   kernels: { fallback: "allow" },
   prefill: { masker: "a-shape", options: { sinkTokens: 64, recentTokens: 1024 } },
@@ -31,3 +31,4 @@ for (const dense of [true, false]) {
       `${(100 * density.prefillComputed).toFixed(0)} % of attention, cache ${(memory.cacheBytes / 2 ** 20).toFixed(0)} MiB`,
   );
 }
+await engine.close();

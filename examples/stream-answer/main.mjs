@@ -8,7 +8,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const [file = here("text.txt"), question = "Who does the brave-otter live with? The brave-otter lives with the"] =
   process.argv.slice(2);
 
-await using engine = await createEngine({
+const engine = await createEngine({
   model: here("../../models/winnow-16m-32k"),
   kernels: { fallback: "allow" },
   prefill: { masker: "minference", options: { verticalSize: 500, slashSize: 500 } },
@@ -30,3 +30,4 @@ console.log(
   `\n${prompt.tokens} tokens read in ${(timing.timeToFirstTokenMs / 1000).toFixed(2)} s, ` +
     `${(100 * density.prefillComputed).toFixed(0)} % of attention computed`,
 );
+await engine.close();

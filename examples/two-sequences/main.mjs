@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { createEngine } from "@winnow/runtime";
 
-await using engine = await createEngine({
+const engine = await createEngine({
   model: fileURLToPath(new URL("../../models/winnow-16m-32k", import.meta.url)),
   workers: 2,
   kernels: { fallback: "allow" },
@@ -20,3 +20,4 @@ async function answer(name, prompt) {
 }
 
 console.log((await Promise.all(Object.entries(prompts).map(([name, prompt]) => answer(name, prompt)))).join("\n"));
+await engine.close();

@@ -52,6 +52,8 @@ export function ensureBuilt() {
 function requireNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > 20 || (major === 20 && minor >= 19)) return;
-  console.error(`Winnow needs Node.js 20.19 or newer, this is ${process.versions.node}. Install a newer Node.js and try again.`);
+  console.error(
+    `Winnow needs Node.js 20.19 or newer, this is ${process.versions.node}. Install a newer Node.js and try again.`,
+  );
   process.exit(1);
 }

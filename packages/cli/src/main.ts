@@ -1,9 +1,9 @@
 import { createRequire } from "node:module";
 import { WinnowError } from "@winnow/core";
 import { Command, CommanderError } from "commander";
+import { addSharedOptions } from "./commands/shared-options.js";
 import type { CommandContext, ExitStatus } from "./context.js";
 import { integerOption, notice } from "./io.js";
-import { addSharedOptions } from "./commands/shared-options.js";
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
 
@@ -14,15 +14,22 @@ type Run = (context: CommandContext) => Promise<ExitStatus>;
 
 /** The command line. Command modules load when they are used, so that `--help` and `plugins list` stay quick. */
 function createProgram(run: (work: Run) => Promise<void>): Command {
-  const program = new Command("winnow").description("Sparse inference for transformer language models.").version(version).exitOverride();
+  const program = new Command("winnow")
+    .description("Sparse inference for transformer language models.")
+    .version(version)
+    .exitOverride();
   const json = ["--json", "print JSON"] as const;
 
   addSharedOptions(program.command("run <config>").description("run the steps of a configuration"))
     .option(...json)
     .option("--length <tokens>", "length of needle prompts", integerOption("--length", 16))
-    .action((file, options) => run(async (context) => (await import("./commands/run.js")).runCommand(file, options, context)));
+    .action((file, options) =>
+      run(async (context) => (await import("./commands/run.js")).runCommand(file, options, context)),
+    );
 
-  addSharedOptions(program.command("explain <config>").description("print the resolved plan: every value and where it came from"))
+  addSharedOptions(
+    program.command("explain <config>").description("print the resolved plan: every value and where it came from"),
+  )
     .option(...json)
     .action((file, options) => run(async () => (await import("./commands/explain.js")).explainCommand(file, options)));
 
@@ -46,7 +53,9 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
     .option("--kernels <package>", "kernel package to verify", "native")
     .option("--threads <n>", "threads inside an operation", integerOption("--threads", 1))
     .option("--model <folder...>", "where to look for models that fixtures name", [])
-    .action((folder, options) => run(async (context) => (await import("./commands/verify.js")).verifyCommand(folder, options, context)));
+    .action((folder, options) =>
+      run(async (context) => (await import("./commands/verify.js")).verifyCommand(folder, options, context)),
+    );
 
   addSharedOptions(program.command("tune <plugin> <config>").description("search a plugin's options on a model"))
     .option(...json)
@@ -54,7 +63,9 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
     .option("--prompts <n>", "number of calibration prompts", integerOption("--prompts", 1), 2)
     .option("--out <folder>", "where to write result files", "runs")
     .option("--option <name=value...>", "settings of the search")
-    .action((plugin, file, options) => run(async (context) => (await import("./commands/tune.js")).tuneCommand(plugin, file, options, context)));
+    .action((plugin, file, options) =>
+      run(async (context) => (await import("./commands/tune.js")).tuneCommand(plugin, file, options, context)),
+    );
 
   return program;
 }

@@ -6,6 +6,12 @@ import { print, printJson, table } from "../io.js";
 export async function listPluginsCommand(options: { readonly json?: boolean }): Promise<ExitStatus> {
   const plugins = createPluginRegistry({ folder: process.cwd() }).list();
   if (options.json) printJson(plugins);
-  else print(table(["id", "kind", "what it does", "package"], plugins.map((plugin) => [plugin.id, plugin.kind, plugin.summary, plugin.package])));
+  else
+    print(
+      table(
+        ["id", "kind", "what it does", "package"],
+        plugins.map((plugin) => [plugin.id, plugin.kind, plugin.summary, plugin.package]),
+      ),
+    );
   return 0;
 }

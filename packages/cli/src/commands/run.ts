@@ -1,5 +1,12 @@
 import { WinnowError } from "@winnow/core";
-import { createEngine, type Receipt, readConfig, stepEntry, summarizeReceipt, writeFileAtomically } from "@winnow/runtime";
+import {
+  createEngine,
+  type Receipt,
+  readConfig,
+  stepEntry,
+  summarizeReceipt,
+  writeFileAtomically,
+} from "@winnow/runtime";
 import type { CommandContext, ExitStatus } from "../context.js";
 import { notice, print, printJson, startProgress } from "../io.js";
 import { runStep } from "../steps/index.js";
@@ -13,13 +20,20 @@ export interface RunOptions extends SharedOptions {
 /** `winnow run CONFIG`: all steps of a pipeline, then the receipts to the file that the configuration names. */
 export async function runCommand(file: string, options: RunOptions, { signal }: CommandContext): Promise<ExitStatus> {
   const base = readConfig(file, setsOf(options));
-  const config = options.length === undefined ? base : readConfig(file, [...setsOf(options), ...needleLengthSets(base, options.length)]);
+  const config =
+    options.length === undefined
+      ? base
+      : readConfig(file, [...setsOf(options), ...needleLengthSets(base, options.length)]);
   if (config.value.steps.length === 0) {
-    throw new WinnowError("ERR_OPTION_MISSING", `"${file}" has no steps to run. Add steps, e.g. - generate: { prompt: { file: prompt.txt } }.`);
+    throw new WinnowError(
+      "ERR_OPTION_MISSING",
+      `"${file}" has no steps to run. Add steps, e.g. - generate: { prompt: { file: prompt.txt } }.`,
+    );
   }
   const loading = startProgress("loading");
   await using engine = await createEngine(config, { signal, onProgress: loading.update }).finally(() => loading.stop());
-  for (const fallback of engine.plan.fallbacks) notice(`Note: ${fallback.operation} runs on ${fallback.used} kernels: ${fallback.reason}`);
+  for (const fallback of engine.plan.fallbacks)
+    notice(`Note: ${fallback.operation} runs on ${fallback.used} kernels: ${fallback.reason}`);
   const receipts: Receipt[] = [];
   const write = options.json ? () => {} : (text: string) => process.stdout.write(text);
   for (const step of config.value.steps) receipts.push(...(await runStep(engine, stepEntry(step), { signal, write })));

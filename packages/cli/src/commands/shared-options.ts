@@ -18,7 +18,11 @@ export function addSharedOptions(command: Command): Command {
 }
 
 export function setsOf({ set = [], workers, threads }: SharedOptions): string[] {
-  return [...set, ...(workers === undefined ? [] : [`workers=${workers}`]), ...(threads === undefined ? [] : [`threads=${threads}`])];
+  return [
+    ...set,
+    ...(workers === undefined ? [] : [`workers=${workers}`]),
+    ...(threads === undefined ? [] : [`threads=${threads}`]),
+  ];
 }
 
 /** `--length n` changes the length of every needle prompt. */
@@ -27,6 +31,7 @@ export function needleLengthSets(config: ConfigDocument, length: number): string
     const { name, settings } = stepEntry(step);
     return settings.prompt.needle ? [`steps.${index}.${name}.prompt.needle.length=${length}`] : [];
   });
-  if (sets.length === 0) throw new WinnowError("ERR_USAGE", "--length needs a step with a needle prompt, and this configuration has none.");
+  if (sets.length === 0)
+    throw new WinnowError("ERR_USAGE", "--length needs a step with a needle prompt, and this configuration has none.");
   return sets;
 }

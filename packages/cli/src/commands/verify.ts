@@ -14,7 +14,11 @@ export interface VerifyCommandOptions {
 }
 
 /** `winnow verify DIR`: recorded reference outputs against what plugins and models compute here. */
-export async function verifyCommand(folder: string, options: VerifyCommandOptions, { signal }: CommandContext): Promise<ExitStatus> {
+export async function verifyCommand(
+  folder: string,
+  options: VerifyCommandOptions,
+  { signal }: CommandContext,
+): Promise<ExitStatus> {
   const kernels = await loadKernelPackage(options.kernels);
   const instance = await kernels.load({ threads: options.threads ?? 2, isa: "auto" });
   const registry = createPluginRegistry({ folder: process.cwd() });

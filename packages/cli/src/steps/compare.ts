@@ -5,10 +5,17 @@ import { resolvePrompt } from "../prompt-source.js";
 import { type StepOutput, streamAnswer } from "./stream-answer.js";
 
 /** One prompt, dense and with the configured plugins, on the same kernels in the same process; prints both answers and a table. */
-export async function runCompare(engine: Engine, settings: StepSettings<"compare">, output: StepOutput): Promise<Receipt[]> {
+export async function runCompare(
+  engine: Engine,
+  settings: StepSettings<"compare">,
+  output: StepOutput,
+): Promise<Receipt[]> {
   const { prompt: source, runs, ...generation } = settings;
   const { prompt, needle } = await resolvePrompt(engine, source, generation.maxNewTokens, output.signal);
-  if (needle) notice(`Prompt: ${needle.ids.length} tokens, needle at token ${needle.needlePosition}; the answer should contain ${needle.answer}.`);
+  if (needle)
+    notice(
+      `Prompt: ${needle.ids.length} tokens, needle at token ${needle.needlePosition}; the answer should contain ${needle.answer}.`,
+    );
   const receipts: Receipt[] = [];
   for (const run of runs) {
     output.write(`${run}: `);
@@ -24,14 +31,24 @@ function comparisonTable(receipts: readonly Receipt[], needle: NeedlePrompt | un
     ["  attention", ({ prefill }) => seconds(prefill.attentionMs)],
     ["  choosing masks", ({ prefill }) => seconds(prefill.estimateMs)],
     ["  projections and the rest", ({ prefill }) => seconds(prefill.projectionMs)],
-    ["time per output token", ({ timing }) => (timing.timePerOutputTokenMs === null ? "-" : `${timing.timePerOutputTokenMs.toFixed(2)} ms`)],
+    [
+      "time per output token",
+      ({ timing }) => (timing.timePerOutputTokenMs === null ? "-" : `${timing.timePerOutputTokenMs.toFixed(2)} ms`),
+    ],
     ["attention cells computed", ({ density }) => percent(density.prefillComputed)],
-    ["cached tokens read in decoding", ({ density }) => (density.decodeRead === null ? "-" : percent(density.decodeRead))],
+    [
+      "cached tokens read in decoding",
+      ({ density }) => (density.decodeRead === null ? "-" : percent(density.decodeRead)),
+    ],
     ["peak memory", ({ memory }) => mebibytes(memory.peakBytes)],
   ];
   if (needle) rows.unshift(["needle found", ({ answer }) => (answersNeedle(answer.text, needle) ? "yes" : "no")]);
   const body = rows.map(([label, value]) => [label, ...receipts.map(value), ...ratioOf(label, receipts)]);
-  const head = ["", ...receipts.map((receipt) => receipt.variant), ...(receipts.length === 2 ? ["dense / sparse"] : [])];
+  const head = [
+    "",
+    ...receipts.map((receipt) => receipt.variant),
+    ...(receipts.length === 2 ? ["dense / sparse"] : []),
+  ];
   return table(head, body);
 }
 

@@ -8,7 +8,12 @@ export interface StepOutput {
 }
 
 /** Runs one prompt with a progress bar until the first token, then hands the text on as it comes. */
-export async function streamAnswer(engine: Engine, prompt: Prompt, options: GenerationOptions, output: StepOutput): Promise<Receipt> {
+export async function streamAnswer(
+  engine: Engine,
+  prompt: Prompt,
+  options: GenerationOptions,
+  output: StepOutput,
+): Promise<Receipt> {
   const progress = startProgress(options.dense ? "dense prompt" : "prompt");
   const generation = engine.generate(prompt, { ...options, signal: output.signal, onProgress: progress.update });
   try {

@@ -10,10 +10,15 @@ export async function readSentences(file: string | URL): Promise<string[]> {
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    throw new WinnowError("ERR_PROMPT", `Cannot read the haystack "${file}": ${(error as Error).message}. Give a text file.`, { cause: error });
+    throw new WinnowError(
+      "ERR_PROMPT",
+      `Cannot read the haystack "${file}": ${(error as Error).message}. Give a text file.`,
+      { cause: error },
+    );
   }
   const sentences = splitSentences(text);
-  if (sentences.length === 0) throw new WinnowError("ERR_PROMPT", `The haystack "${file}" holds no text. Give a text file with prose.`);
+  if (sentences.length === 0)
+    throw new WinnowError("ERR_PROMPT", `The haystack "${file}" holds no text. Give a text file with prose.`);
   return sentences;
 }
 

@@ -44,7 +44,10 @@ export async function buildNeedlePrompt(encode: Encode, options: NeedleOptions):
   const budget = options.length - options.answerTokens;
 
   const compose = (count: number) => {
-    const haystack = Array.from({ length: count }, (_, index) => options.sentences[(first + index) % options.sentences.length]);
+    const haystack = Array.from(
+      { length: count },
+      (_, index) => options.sentences[(first + index) % options.sentences.length],
+    );
     const needleAt = Math.round(count * options.depth);
     const head = introduction + haystack.slice(0, needleAt).join(" ");
     const tail = [needle, ...haystack.slice(needleAt)].join(" ");
@@ -64,7 +67,11 @@ function question(key: string): string {
 }
 
 /** Largest number of sentences whose prompt has at most `budget` tokens, by secant steps inside a shrinking bracket. */
-async function largestFitting(tokens: (count: number) => Promise<number>, budget: number, options: NeedleOptions): Promise<number> {
+async function largestFitting(
+  tokens: (count: number) => Promise<number>,
+  budget: number,
+  options: NeedleOptions,
+): Promise<number> {
   const base = await tokens(0);
   if (base > budget) {
     throw new WinnowError(

@@ -25,7 +25,9 @@ export function reportComparisons(fixture: string, list: readonly Compared[]): F
     worst = Math.max(worst, result.worst);
     if (result.passed || !result.first) continue;
     const { index, actual: got, expected: wanted, bound } = result.first;
-    details.push(`${name}[${index}] is ${got}, expected ${wanted} within ${bound} (${result.misses} of ${expected.length} differ)`);
+    details.push(
+      `${name}[${index}] is ${got}, expected ${wanted} within ${bound} (${result.misses} of ${expected.length} differ)`,
+    );
   }
   return {
     fixture,

@@ -1,5 +1,13 @@
 import type { Operations } from "@winnow/core";
-import { createDecoder, type Decoder, loadTokenizer, loadWeights, openModelFolder, parseModelConfig, type Tokenizer } from "@winnow/models";
+import {
+  createDecoder,
+  type Decoder,
+  loadTokenizer,
+  loadWeights,
+  openModelFolder,
+  parseModelConfig,
+  type Tokenizer,
+} from "@winnow/models";
 
 export interface OpenModel {
   readonly decoder: Decoder;
@@ -15,7 +23,10 @@ export function createModelOpener(operations: Operations): (folder: string) => O
     const folder = openModelFolder(path);
     const config = parseModelConfig(folder.config);
     const weights = loadWeights(folder, config, operations, { precision: "f32" });
-    const model = { decoder: createDecoder({ config, weights, ops: operations }), tokenizer: () => loadTokenizer(folder, config) };
+    const model = {
+      decoder: createDecoder({ config, weights, ops: operations }),
+      tokenizer: () => loadTokenizer(folder, config),
+    };
     open.set(path, model);
     return model;
   };

@@ -1,6 +1,13 @@
 import type { Comparison } from "@winnow/core";
 import { WinnowError } from "@winnow/core";
-import { argmax, type Decoder, DenseSequence, greedyContinuation, type LoadedTensor, loadSafetensors } from "@winnow/models";
+import {
+  argmax,
+  type Decoder,
+  DenseSequence,
+  greedyContinuation,
+  type LoadedTensor,
+  loadSafetensors,
+} from "@winnow/models";
 import { type Compared, reportComparisons } from "./comparison-list.js";
 import type { OpenModel } from "./decoder-cache.js";
 import type { FixtureReport } from "./verdict.js";
@@ -14,8 +21,11 @@ type Tensors = ReadonlyMap<string, LoadedTensor>;
 /** Prompts with `ids`, and recorded `logits`, `nll`, `top`, `hidden` of the model, or texts with greedy continuations. */
 export function verifyModelFixture(name: string, path: string, model: OpenModel): FixtureReport {
   const { metadata, tensors } = loadSafetensors(path);
-  const list = tensors.has("ids") ? scoredPrompt(model, tensors, metadata.answer) : continuedTexts(model, tensors, metadata.texts);
-  if (list.length === 0) throw new WinnowError("ERR_FIXTURE", `Cannot run "${path}": it holds neither "ids" nor "ids_0".`);
+  const list = tensors.has("ids")
+    ? scoredPrompt(model, tensors, metadata.answer)
+    : continuedTexts(model, tensors, metadata.texts);
+  if (list.length === 0)
+    throw new WinnowError("ERR_FIXTURE", `Cannot run "${path}": it holds neither "ids" nor "ids_0".`);
   return reportComparisons(name, list);
 }
 
@@ -29,7 +39,13 @@ function scoredPrompt(model: OpenModel, tensors: Tensors, answer: string | undef
   add("logits", run.logits, close);
   add("nll", run.nll, close);
   add("hidden", run.hidden, { mode: "close", atol: TOLERANCE, rtol: TOLERANCE });
-  if (tensors.has("top")) list.push({ name: "top", actual: closestTop(run, numbers(tensors, "top")), expected: numbers(tensors, "top"), rule: { mode: "exact" } });
+  if (tensors.has("top"))
+    list.push({
+      name: "top",
+      actual: closestTop(run, numbers(tensors, "top")),
+      expected: numbers(tensors, "top"),
+      rule: { mode: "exact" },
+    });
   if (answer !== undefined) list.push(answerComparison(model, ids, answer));
   return list;
 }
@@ -46,7 +62,9 @@ interface PromptRun {
 function runPrompt(decoder: Decoder, ids: Int32Array): PromptRun {
   const { hiddenSize, vocabSize, layers } = decoder.config;
   const hidden = new Float32Array((layers + 1) * hiddenSize);
-  const residual = new DenseSequence(decoder, ids.length).append(ids, (layer, rows) => hidden.set(rows.subarray(-hiddenSize), layer * hiddenSize));
+  const residual = new DenseSequence(decoder, ids.length).append(ids, (layer, rows) =>
+    hidden.set(rows.subarray(-hiddenSize), layer * hiddenSize),
+  );
   hidden.set(residual.subarray(-hiddenSize), layers * hiddenSize);
   const nll = new Float32Array(ids.length - 1);
   const top = new Int32Array(ids.length);
@@ -71,7 +89,9 @@ function runPrompt(decoder: Decoder, ids: Int32Array): PromptRun {
 
 /** The most likely token of each row; where another is equally likely within tolerance, the recorded one counts. */
 function closestTop(run: PromptRun, recorded: ArrayLike<number>): Int32Array {
-  return run.top.map((id, row) => (id !== recorded[row] && run.lead(row, recorded[row]) <= 2 * TOLERANCE ? recorded[row] : id));
+  return run.top.map((id, row) =>
+    id !== recorded[row] && run.lead(row, recorded[row]) <= 2 * TOLERANCE ? recorded[row] : id,
+  );
 }
 
 function answerComparison(model: OpenModel, ids: Int32Array, answer: string): Compared {
@@ -88,10 +108,26 @@ function continuedTexts(model: OpenModel, tensors: Tensors, textsJson: string | 
     const ids = Int32Array.from(numbers(tensors, `ids_${index}`));
     const greedy = numbers(tensors, `greedy_${index}`);
     list.push(
-      { name: `logits_${index}`, actual: runPrompt(model.decoder, ids).logits, expected: numbers(tensors, `logits_${index}`), rule: close },
-      { name: `greedy_${index}`, actual: greedyContinuation(model.decoder, ids, greedy.length), expected: greedy, rule: { mode: "exact" } },
+      {
+        name: `logits_${index}`,
+        actual: runPrompt(model.decoder, ids).logits,
+        expected: numbers(tensors, `logits_${index}`),
+        rule: close,
+      },
+      {
+        name: `greedy_${index}`,
+        actual: greedyContinuation(model.decoder, ids, greedy.length),
+        expected: greedy,
+        rule: { mode: "exact" },
+      },
     );
-    if (texts[index] !== undefined) list.push({ name: `ids_${index}`, actual: model.tokenizer().encode(texts[index]), expected: ids, rule: { mode: "exact" } });
+    if (texts[index] !== undefined)
+      list.push({
+        name: `ids_${index}`,
+        actual: model.tokenizer().encode(texts[index]),
+        expected: ids,
+        rule: { mode: "exact" },
+      });
   }
   return list;
 }

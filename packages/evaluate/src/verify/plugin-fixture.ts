@@ -1,4 +1,11 @@
-import { type Comparison, type Fixture, type FixtureRunner, type FixtureTensor, type Operations, WinnowError } from "@winnow/core";
+import {
+  type Comparison,
+  type Fixture,
+  type FixtureRunner,
+  type FixtureTensor,
+  type Operations,
+  WinnowError,
+} from "@winnow/core";
 import { loadSafetensors } from "@winnow/models";
 import { z } from "zod";
 import { reportComparisons } from "./comparison-list.js";
@@ -41,10 +48,16 @@ export function isPluginFixture(metadata: Readonly<Record<string, string>>): boo
 }
 
 /** Re-computes one recorded case through its plugin and compares every tensor that has a rule. Parameters come from the file's own metadata. */
-export async function verifyPluginFixture(name: string, path: string, runnerOf: RunnerOf, operations: Operations): Promise<FixtureReport> {
+export async function verifyPluginFixture(
+  name: string,
+  path: string,
+  runnerOf: RunnerOf,
+  operations: Operations,
+): Promise<FixtureReport> {
   const { fixture, compare } = readPluginFixture(path);
   const runner = await runnerOf(fixture.method);
-  if (!runner) return { fixture: name, verdict: "not run", compared: `no installed plugin "${fixture.method}"`, worst: null };
+  if (!runner)
+    return { fixture: name, verdict: "not run", compared: `no installed plugin "${fixture.method}"`, worst: null };
   if (!runner.kinds.includes(fixture.kind)) {
     const detail = `plugin "${fixture.method}" knows ${runner.kinds.join(", ")}, not kind "${fixture.kind}"`;
     return { fixture: name, verdict: "error", compared: detail, worst: null };
@@ -52,7 +65,8 @@ export async function verifyPluginFixture(name: string, path: string, runnerOf: 
   const outputs = runner.run(fixture, operations);
   const list = Object.entries(compare).map(([tensor, rule]) => {
     const expected = fixture.tensors.get(tensor);
-    if (!expected) throw new WinnowError("ERR_FIXTURE", `"${path}" has a rule for tensor "${tensor}" but no such tensor.`);
+    if (!expected)
+      throw new WinnowError("ERR_FIXTURE", `"${path}" has a rule for tensor "${tensor}" but no such tensor.`);
     return { name: tensor, actual: outputs[tensor], expected: expected.data, rule };
   });
   return reportComparisons(name, list);

@@ -47,7 +47,12 @@ async function runJob(job: Job): Promise<FixtureReport> {
   }
 }
 
-function findJobs(root: string, folder: string, options: VerifyOptions, openModel: (folder: string) => OpenModel): Job[] {
+function findJobs(
+  root: string,
+  folder: string,
+  options: VerifyOptions,
+  openModel: (folder: string) => OpenModel,
+): Job[] {
   const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   if (entries.some((entry) => entry.name === "golden.safetensors")) {
     const name = relative(root, folder) || ".";
@@ -70,18 +75,30 @@ function fileJob(name: string, path: string, options: VerifyOptions, openModel: 
   return [{ name, run: () => verifyFile(name, path, options, openModel) }];
 }
 
-async function verifyFile(name: string, path: string, options: VerifyOptions, openModel: (folder: string) => OpenModel): Promise<FixtureReport> {
+async function verifyFile(
+  name: string,
+  path: string,
+  options: VerifyOptions,
+  openModel: (folder: string) => OpenModel,
+): Promise<FixtureReport> {
   const { metadata, tensors } = readSafetensorsHeader(path);
   if (isPluginFixture(metadata)) return verifyPluginFixture(name, path, options.runnerOf, options.operations);
-  if (tensors.has("ids") || tensors.has("ids_0")) return verifyModelFixture(name, path, openModel(findModel(path, metadata.model, options.modelFolders)));
+  if (tensors.has("ids") || tensors.has("ids_0"))
+    return verifyModelFixture(name, path, openModel(findModel(path, metadata.model, options.modelFolders)));
   throw new WinnowError("ERR_FIXTURE", "Its metadata names no method and kind, and it holds no ids of a prompt.");
 }
 
 /** The named model in one of the folders; without a name, the only model there is. */
 function findModel(path: string, name: string | undefined, folders: readonly string[]): string {
   const candidates = folders.flatMap((folder) => (existsSync(folder) ? modelsIn(folder) : []));
-  const found = candidates.find((candidate) => name === undefined || candidate.endsWith(`/${name}`) || candidate.endsWith(`\\${name}`));
-  if (!found) throw new WinnowError("ERR_FIXTURE", `"${path}" was made with model "${name ?? "(unnamed)"}", which is in none of ${folders.join(", ")}. Give its folder with --model.`);
+  const found = candidates.find(
+    (candidate) => name === undefined || candidate.endsWith(`/${name}`) || candidate.endsWith(`\\${name}`),
+  );
+  if (!found)
+    throw new WinnowError(
+      "ERR_FIXTURE",
+      `"${path}" was made with model "${name ?? "(unnamed)"}", which is in none of ${folders.join(", ")}. Give its folder with --model.`,
+    );
   return found;
 }
 

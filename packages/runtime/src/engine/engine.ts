@@ -10,7 +10,16 @@ import type { Receipt } from "../receipt/receipt.js";
 import { addDecodeStats, noDecodeStats } from "../receipt/stats.js";
 import type { LoadedModel } from "../workers/loaded-model.js";
 import type { TaskHandlers, WorkerPool } from "../workers/main/pool.js";
-import type { DecodeResult, DecodeTask, EngineContext, FinishReason, GeneratedToken, LoadResult, PrefillResult, StreamState } from "../workers/messages.js";
+import type {
+  DecodeResult,
+  DecodeTask,
+  EngineContext,
+  FinishReason,
+  GeneratedToken,
+  LoadResult,
+  PrefillResult,
+  StreamState,
+} from "../workers/messages.js";
 import { noText } from "../workers/worker/text-stream.js";
 import { type GenerationInput, type GenerationOptions, resolveGenerationOptions } from "./generation-options.js";
 import { checkPromptIds, idsOf, type Prompt, promptText } from "./prompt.js";
@@ -91,13 +100,23 @@ export class Engine implements AsyncDisposable {
     return new Sequence(prefilled.result.sequence.position, options.dense, (generationInput) => {
       const later = split({ ...generationInput, dense: options.dense });
       const started = performance.now() - prefilled.elapsedMs;
-      return new Generation(async (generation) => this.#stream(prefilled, later.options, later.hooks, generation, started));
+      return new Generation(async (generation) =>
+        this.#stream(prefilled, later.options, later.hooks, generation, started),
+      );
     });
   }
 
   /** Runs a plugin's offline search in a worker. */
-  tune(plugin: string, options: Readonly<Record<string, unknown>>, prompts: readonly Int32Array[], hooks: RunHooks = {}): Promise<TuneResult> {
-    return this.#pool.run<TuneResult>({ type: "tune", context: this.#context, plugin, options, prompts }, handlers(hooks));
+  tune(
+    plugin: string,
+    options: Readonly<Record<string, unknown>>,
+    prompts: readonly Int32Array[],
+    hooks: RunHooks = {},
+  ): Promise<TuneResult> {
+    return this.#pool.run<TuneResult>(
+      { type: "tune", context: this.#context, plugin, options, prompts },
+      handlers(hooks),
+    );
   }
 
   async close(): Promise<void> {
@@ -115,7 +134,10 @@ export class Engine implements AsyncDisposable {
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
     const text = await promptText(prompt);
-    const ids = text === undefined ? idsOf(prompt as { ids: ArrayLike<number> }) : await this.encode(text, { signal: hooks.signal });
+    const ids =
+      text === undefined
+        ? idsOf(prompt as { ids: ArrayLike<number> })
+        : await this.encode(text, { signal: hooks.signal });
     const encodeMs = performance.now() - started;
     const { contextLength } = this.plan.model.shape;
     checkPromptIds(ids, { contextLength, vocabSize: this.model.config.vocabSize });
@@ -143,7 +165,14 @@ export class Engine implements AsyncDisposable {
     try {
       while (!finish) {
         const queue = new TokenQueue<GeneratedToken>();
-        const body = { type: "decode" as const, context: this.#context, sequence, stream, options, sliceMilliseconds: SLICE_MS };
+        const body = {
+          type: "decode" as const,
+          context: this.#context,
+          sequence,
+          stream,
+          options,
+          sliceMilliseconds: SLICE_MS,
+        };
         const slice = this.#pool.run<DecodeResult>(body satisfies Omit<DecodeTask, "cancel" | "events">, {
           signal,
           onEvent: (event) => event.event === "token" && queue.push(event.token),
@@ -161,7 +190,10 @@ export class Engine implements AsyncDisposable {
       stop.abort(new WinnowError("ERR_CANCELLED", "The caller stopped reading tokens."));
       prefilled.delay.disable();
     }
-    generation.finish(finish, this.#remember(prefilled, { options, stream, decode, finish, text, firstTokenMs, started }));
+    generation.finish(
+      finish,
+      this.#remember(prefilled, { options, stream, decode, finish, text, firstTokenMs, started }),
+    );
   }
 
   #remember(prefilled: Prefilled, run: FinishedRun): Receipt {
@@ -215,7 +247,11 @@ export class Sequence {
 
   generate(input: Omit<GenerateInput, "dense"> = {}): Generation {
     const start = this.#start;
-    if (!start) throw new WinnowError("ERR_USAGE", "This sequence was generated from already; its cache holds that answer. Call prefill again.");
+    if (!start)
+      throw new WinnowError(
+        "ERR_USAGE",
+        "This sequence was generated from already; its cache holds that answer. Call prefill again.",
+      );
     this.#start = undefined;
     return start(input);
   }
@@ -266,10 +302,15 @@ export class Generation implements AsyncIterable<GeneratedToken> {
 function handlers(hooks: RunHooks): TaskHandlers {
   return {
     ...(hooks.signal && { signal: hooks.signal }),
-    ...(hooks.onProgress && { onEvent: (event) => event.event === "progress" && hooks.onProgress?.(event.share, event.label) }),
+    ...(hooks.onProgress && {
+      onEvent: (event) => event.event === "progress" && hooks.onProgress?.(event.share, event.label),
+    }),
   };
 }
 
 function split({ signal, onProgress, ...rest }: GenerateInput): { hooks: RunHooks; options: GenerationOptions } {
-  return { hooks: { ...(signal && { signal }), ...(onProgress && { onProgress }) }, options: resolveGenerationOptions(rest) };
+  return {
+    hooks: { ...(signal && { signal }), ...(onProgress && { onProgress }) },
+    options: resolveGenerationOptions(rest),
+  };
 }

@@ -42,7 +42,13 @@ export function resolveGenerationOptions(input: GenerationInput = {}): Generatio
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const path = issue.path.join(".") || "options";
-  const given = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], input);
-  const label = issue.code === "unrecognized_keys" ? `unknown option ${issue.keys.join(", ")}` : `${path} got ${JSON.stringify(given)}`;
+  const given = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    input,
+  );
+  const label =
+    issue.code === "unrecognized_keys"
+      ? `unknown option ${issue.keys.join(", ")}`
+      : `${path} got ${JSON.stringify(given)}`;
   throw new WinnowError("ERR_GENERATION_OPTION", `Cannot generate: ${label}. ${issue.message}.`);
 }

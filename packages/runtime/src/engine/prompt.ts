@@ -12,12 +12,18 @@ export async function promptText(prompt: Prompt): Promise<string | undefined> {
   try {
     bytes = await readFile(prompt.file);
   } catch (error) {
-    throw new WinnowError("ERR_PROMPT", `Cannot read the prompt file "${prompt.file}": ${(error as Error).message}. Give a UTF-8 text file.`, { cause: error });
+    throw new WinnowError(
+      "ERR_PROMPT",
+      `Cannot read the prompt file "${prompt.file}": ${(error as Error).message}. Give a UTF-8 text file.`,
+      { cause: error },
+    );
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new WinnowError("ERR_PROMPT", `The prompt file "${prompt.file}" is not UTF-8 text. Convert it first.`, { cause: error });
+    throw new WinnowError("ERR_PROMPT", `The prompt file "${prompt.file}" is not UTF-8 text. Convert it first.`, {
+      cause: error,
+    });
   }
 }
 
@@ -31,13 +37,18 @@ export function checkPromptIds(ids: Int32Array, limits: { contextLength: number;
     );
   }
   const wrong = ids.findIndex((id) => id < 0 || id >= limits.vocabSize);
-  if (wrong >= 0) throw new WinnowError("ERR_PROMPT", `Prompt token ${wrong} must be an id in 0..${limits.vocabSize - 1}, got ${ids[wrong]}.`);
+  if (wrong >= 0)
+    throw new WinnowError(
+      "ERR_PROMPT",
+      `Prompt token ${wrong} must be an id in 0..${limits.vocabSize - 1}, got ${ids[wrong]}.`,
+    );
 }
 
 /** Ids given by a caller, checked to be whole numbers. */
 export function idsOf(prompt: { readonly ids: ArrayLike<number> }): Int32Array {
   return Int32Array.from(prompt.ids, (id, index) => {
-    if (!Number.isInteger(id)) throw new WinnowError("ERR_PROMPT", `Prompt token ${index} must be a whole number, got ${JSON.stringify(id)}.`);
+    if (!Number.isInteger(id))
+      throw new WinnowError("ERR_PROMPT", `Prompt token ${index} must be a whole number, got ${JSON.stringify(id)}.`);
     return id;
   });
 }

@@ -33,7 +33,8 @@ export function createSampler(options: SamplingOptions, logProbabilities: number
     if (options.repetitionPenalty !== 1) {
       penalised ??= new Float32Array(logits.length);
       penalised.set(logits);
-      for (const id of seen) penalised[id] *= penalised[id] > 0 ? 1 / options.repetitionPenalty : options.repetitionPenalty;
+      for (const id of seen)
+        penalised[id] *= penalised[id] > 0 ? 1 / options.repetitionPenalty : options.repetitionPenalty;
       scores = penalised;
     }
     if (options.temperature === 0) return argmax(scores);
@@ -44,7 +45,10 @@ export function createSampler(options: SamplingOptions, logProbabilities: number
     draw(logits, seen) {
       const id = choose(logits, seen);
       const normaliser = logSumExp(logits);
-      const top = mostLikely(logits, logProbabilities).map((best) => ({ id: best, logProbability: logits[best] - normaliser }));
+      const top = mostLikely(logits, logProbabilities).map((best) => ({
+        id: best,
+        logProbability: logits[best] - normaliser,
+      }));
       return { id, logProbability: logits[id] - normaliser, top };
     },
     state: () => random.getState(),

@@ -39,8 +39,17 @@ export function buildReceipt(run: RunRecord): Receipt {
     eventLoop: { maxDelayMs: run.maxDelayMs },
     density: {
       prefillKept: mean(prefill.layers.flatMap((layer) => layer.groups.flatMap(headDensities))),
-      prefillComputed: ratio(sum(prefill.layers, (layer) => layer.cellsComputed), sum(prefill.layers, (layer) => layer.causalCells)),
-      decodeRead: decode.tokens > 0 ? ratio(sum(decode.layers, (layer) => layer.tokensRead), sum(decode.layers, (layer) => layer.tokensCached)) : null,
+      prefillComputed: ratio(
+        sum(prefill.layers, (layer) => layer.cellsComputed),
+        sum(prefill.layers, (layer) => layer.causalCells),
+      ),
+      decodeRead:
+        decode.tokens > 0
+          ? ratio(
+              sum(decode.layers, (layer) => layer.tokensRead),
+              sum(decode.layers, (layer) => layer.tokensCached),
+            )
+          : null,
       cacheKept: mean(prefill.layers.flatMap((layer) => layer.tokensKept.map((kept) => kept / prefill.tokens))),
     },
     prefill: structuredClone(prefill) as Receipt["prefill"],
@@ -60,7 +69,10 @@ function sum<T>(items: readonly T[], value: (item: T) => number): number {
 }
 
 function mean(values: readonly number[]): number {
-  return ratio(sum(values, (value) => value), values.length);
+  return ratio(
+    sum(values, (value) => value),
+    values.length,
+  );
 }
 
 function ratio(part: number, whole: number): number {

@@ -41,15 +41,24 @@ export const receiptSchema = z
     timing: z.object({
       encodeMs: milliseconds.describe("Text to token ids."),
       timeToFirstTokenMs: milliseconds.describe("From the call to the first token, encoding and queueing included."),
-      timePerOutputTokenMs: milliseconds.nullable().describe("Mean over the tokens after the first; null if there was none."),
+      timePerOutputTokenMs: milliseconds
+        .nullable()
+        .describe("Mean over the tokens after the first; null if there was none."),
       totalMs: milliseconds,
     }),
-    memory: z.object({ peakBytes: count.describe("Peak resident memory of the process during the run."), cacheBytes: count }),
-    eventLoop: z.object({ maxDelayMs: milliseconds.describe("Longest time the caller's event loop was held up during the run.") }),
+    memory: z.object({
+      peakBytes: count.describe("Peak resident memory of the process during the run."),
+      cacheBytes: count,
+    }),
+    eventLoop: z.object({
+      maxDelayMs: milliseconds.describe("Longest time the caller's event loop was held up during the run."),
+    }),
     density: z.object({
       prefillKept: fraction.describe("Kept pairs / causal pairs, mean over layers and heads."),
       prefillComputed: fraction.describe("Cells the kernel computed / causal cells (edge tiles may exceed the mask)."),
-      decodeRead: fraction.nullable().describe("Tokens read / tokens cached, over steps, layers and heads; null without decode steps."),
+      decodeRead: fraction
+        .nullable()
+        .describe("Tokens read / tokens cached, over steps, layers and heads; null without decode steps."),
       cacheKept: fraction.describe("Tokens stored / tokens seen at the end of the prompt."),
     }),
     prefill: z.object({

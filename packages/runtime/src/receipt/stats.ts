@@ -79,4 +79,11 @@ export function addDecodeStats(a: DecodeStats, b: DecodeStats): DecodeStats {
   };
 }
 
-export const noDecodeStats: DecodeStats = { tokens: 0, totalMs: 0, projectionMs: 0, selectMs: 0, attentionMs: 0, layers: [] };
+export const noDecodeStats: DecodeStats = {
+  tokens: 0,
+  totalMs: 0,
+  projectionMs: 0,
+  selectMs: 0,
+  attentionMs: 0,
+  layers: [],
+};

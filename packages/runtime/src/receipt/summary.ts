@@ -14,8 +14,13 @@ export function summarizeReceipt(receipt: Receipt): string {
       ? "  no decode steps"
       : `  decode read ${percent(density.decodeRead)} of the cached tokens; attention ${perStep(decode.attentionMs, decode.tokens)}, selection ${perStep(decode.selectMs, decode.tokens)} a token`,
     `  cache ${mebibytes(memory.cacheBytes)} (${percent(density.cacheKept)} of the tokens), peak memory ${mebibytes(memory.peakBytes)}, event loop held up at most ${receipt.eventLoop.maxDelayMs.toFixed(0)} ms`,
-    `  kernels ${Object.entries(receipt.isa).map(([id, isa]) => `${id} (${isa})`).join(", ")}`,
-    ...receipt.fallbacks.map((fallback) => `  fallback: ${fallback.operation} on ${fallback.used} instead of ${fallback.wanted}: ${fallback.reason}`),
+    `  kernels ${Object.entries(receipt.isa)
+      .map(([id, isa]) => `${id} (${isa})`)
+      .join(", ")}`,
+    ...receipt.fallbacks.map(
+      (fallback) =>
+        `  fallback: ${fallback.operation} on ${fallback.used} instead of ${fallback.wanted}: ${fallback.reason}`,
+    ),
   ];
   return lines.join("\n");
 }

@@ -12,6 +12,10 @@ export function writeFileAtomically(file: string, text: string): void {
   } catch (error) {
     rmSync(temporary, { force: true });
     const detail = error instanceof Error ? error.message : String(error);
-    throw new WinnowError("ERR_OUTPUT_FILE", `Cannot write "${file}": ${detail}. Check that the folder can be written, or choose another with output.`, { cause: error });
+    throw new WinnowError(
+      "ERR_OUTPUT_FILE",
+      `Cannot write "${file}": ${detail}. Check that the folder can be written, or choose another with output.`,
+      { cause: error },
+    );
   }
 }

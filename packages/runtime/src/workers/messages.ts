@@ -1,5 +1,5 @@
-import type { PlainError } from "@winnow/core";
 import type { MessagePort } from "node:worker_threads";
+import type { PlainError } from "@winnow/core";
 import type { GenerationOptions } from "../engine/generation-options.js";
 import type { SamplerState, TokenProbability } from "../engine/sampler.js";
 import type { SequenceState } from "../engine/sequence.js";

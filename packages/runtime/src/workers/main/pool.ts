@@ -72,7 +72,11 @@ export class WorkerPool {
     if (error instanceof WinnowError) return error;
     if (this.#closed) return new WinnowError("ERR_ENGINE_CLOSED", "The engine was closed while this task ran.");
     const detail = error instanceof Error ? error.message : String(error);
-    return new WinnowError("ERR_WORKER_DIED", `A worker ended while it ran a task: ${detail}. Other sequences go on; run this one again.`, { cause: error });
+    return new WinnowError(
+      "ERR_WORKER_DIED",
+      `A worker ended while it ran a task: ${detail}. Other sequences go on; run this one again.`,
+      { cause: error },
+    );
   }
 }
 

@@ -121,7 +121,8 @@ export class DecodeRun {
   /** Stores the new token behind the last one of each KV head. */
   #append(layer: number): void {
     const { shape } = this.#session.plan.model;
-    if (cachedTokens(this.layers[layer]) === this.layers[layer].capacity) this.layers[layer] = grow(this.layers[layer], shape, GROWTH);
+    if (cachedTokens(this.layers[layer]) === this.layers[layer].capacity)
+      this.layers[layer] = grow(this.layers[layer], shape, GROWTH);
     const cache = this.layers[layer];
     const { k, v } = cacheViews(cache, shape, cache.capacity);
     const { operations } = this.#session;
@@ -180,7 +181,11 @@ export class DecodeRun {
     const window = planned.model.slidingWindow[layer];
     if (window !== null && k.length > window) {
       const start = k.length - window;
-      return operations.decodeAttention({ ...base, k: sliceTokens(k, start, k.length), v: sliceTokens(v, start, v.length) });
+      return operations.decodeAttention({
+        ...base,
+        k: sliceTokens(k, start, k.length),
+        v: sliceTokens(v, start, v.length),
+      });
     }
     const ragged = cache.lengths.some((length) => length !== k.length);
     return operations.decodeAttention({
@@ -207,7 +212,8 @@ export class DecodeRun {
     const group = heads / cache.lengths.length;
     const cached = cache.lengths.reduce((sum, length) => sum + length * group, 0);
     const window = this.#session.plan.model.slidingWindow[layer];
-    const all = window === null ? cached : cache.lengths.reduce((sum, length) => sum + Math.min(length, window) * group, 0);
+    const all =
+      window === null ? cached : cache.lengths.reduce((sum, length) => sum + Math.min(length, window) * group, 0);
     const stats = this.#layerStats[layer];
     stats.tokensCached += cached;
     stats.bytesRead += cost.bytesRead;
@@ -233,11 +239,14 @@ export class DecodeRun {
 
   #prunerOf(layer: number): LayerPruner | undefined {
     if (this.#task.options.dense) return undefined;
-    const index = this.#session.plugins.pruners.findIndex(({ planned }) => layer >= planned.layers.start && layer < planned.layers.end);
+    const index = this.#session.plugins.pruners.findIndex(
+      ({ planned }) => layer >= planned.layers.start && layer < planned.layers.end,
+    );
     if (index < 0) return undefined;
     const { planned, pruner } = this.#session.plugins.pruners[index];
     const states = this.#task.sequence.prunerStates;
-    if (index >= states.length) throw new WinnowError("ERR_PLAN_CONFLICT", `The sequence holds no state for KV pruner "${planned.kvPruner}".`);
+    if (index >= states.length)
+      throw new WinnowError("ERR_PLAN_CONFLICT", `The sequence holds no state for KV pruner "${planned.kvPruner}".`);
     return { id: planned.kvPruner, pruner, state: states[index] };
   }
 }

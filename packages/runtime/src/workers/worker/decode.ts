@@ -47,6 +47,7 @@ function finishOf(task: DecodeTask, id: number, generated: number): FinishReason
   if (options.stop.endOfSequence && context.model.endOfSequenceIds.includes(id)) return "end-of-sequence";
   if (options.stop.ids.includes(id)) return "stop-id";
   if (generated >= options.maxNewTokens) return "length";
-  if (sequence.position + (generated - stream.generated) > context.plan.model.shape.contextLength) return "context-full";
+  if (sequence.position + (generated - stream.generated) > context.plan.model.shape.contextLength)
+    return "context-full";
   return undefined;
 }

@@ -3,7 +3,13 @@ import { allocateCache, cacheViews, type LayerCache } from "../../engine/sequenc
 import type { Session } from "./session.js";
 
 /** A new cache with only the kept tokens and room for `reserve` more; the old one can be freed. */
-export function evict(session: Session, plugin: string, cache: LayerCache, kept: KeptTokens, reserve: number): LayerCache {
+export function evict(
+  session: Session,
+  plugin: string,
+  cache: LayerCache,
+  kept: KeptTokens,
+  reserve: number,
+): LayerCache {
   const { shape } = session.plan.model;
   checkKept(plugin, cache, kept);
   const most = longest(kept);
@@ -29,7 +35,8 @@ function moveKept(session: Session, source: LayerCache, kept: KeptTokens, target
 
 function longest(kept: KeptTokens): number {
   let most = 0;
-  for (let head = 0; head + 1 < kept.offsets.length; head++) most = Math.max(most, kept.offsets[head + 1] - kept.offsets[head]);
+  for (let head = 0; head + 1 < kept.offsets.length; head++)
+    most = Math.max(most, kept.offsets[head + 1] - kept.offsets[head]);
   return most;
 }
 
@@ -37,9 +44,14 @@ function checkKept(plugin: string, cache: LayerCache, kept: KeptTokens): void {
   const { indices, offsets } = kept;
   const heads = cache.lengths.length;
   const fail = (what: string): never => {
-    throw new WinnowError("ERR_PLUGIN_RESULT", `Plugin "${plugin}" returned kept tokens that do not fit the cache: ${what}.`, { plugin });
+    throw new WinnowError(
+      "ERR_PLUGIN_RESULT",
+      `Plugin "${plugin}" returned kept tokens that do not fit the cache: ${what}.`,
+      { plugin },
+    );
   };
-  if (!(indices instanceof Int32Array) || !(offsets instanceof Int32Array)) fail("indices and offsets must be Int32Array");
+  if (!(indices instanceof Int32Array) || !(offsets instanceof Int32Array))
+    fail("indices and offsets must be Int32Array");
   if (offsets.length !== heads + 1 || offsets[0] !== 0 || offsets[heads] !== indices.length) {
     fail(`offsets must hold ${heads + 1} entries from 0 to ${indices.length}, got ${offsets}`);
   }
@@ -47,7 +59,9 @@ function checkKept(plugin: string, cache: LayerCache, kept: KeptTokens): void {
     if (offsets[head + 1] <= offsets[head]) fail(`KV head ${head} keeps no token; every head must keep at least one`);
     for (let at = offsets[head], previous = -1; at < offsets[head + 1]; previous = indices[at++]) {
       if (indices[at] <= previous || indices[at] >= cache.lengths[head]) {
-        fail(`KV head ${head} has index ${indices[at]} after ${previous}; indices must ascend within [0, ${cache.lengths[head]})`);
+        fail(
+          `KV head ${head} has index ${indices[at]} after ${previous}; indices must ascend within [0, ${cache.lengths[head]})`,
+        );
       }
     }
   }

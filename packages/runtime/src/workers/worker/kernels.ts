@@ -1,4 +1,10 @@
-import { type KernelInstance, type LayerOperations, type OperationName, operationMethods, WinnowError } from "@winnow/core";
+import {
+  type KernelInstance,
+  type LayerOperations,
+  type OperationName,
+  operationMethods,
+  WinnowError,
+} from "@winnow/core";
 import type { Plan } from "../../plan/plan.js";
 import { loadKernelPackage } from "../../registry/kernel-packages.js";
 
@@ -23,7 +29,8 @@ export async function loadPlanKernels(plan: Plan): Promise<PlanKernels> {
     instances.set(id, instance);
     for (const method of operationMethods[name]) {
       const implementation = instance.operations[method];
-      if (!implementation) throw new WinnowError("ERR_KERNEL_UNSUPPORTED", `Kernel package "${id}" does not implement ${method}.`);
+      if (!implementation)
+        throw new WinnowError("ERR_KERNEL_UNSUPPORTED", `Kernel package "${id}" does not implement ${method}.`);
       operations[method] = (implementation as (...args: unknown[]) => unknown).bind(instance.operations);
     }
   }

@@ -15,11 +15,16 @@ export async function load({ plan, cancel, events }: LoadTask): Promise<LoadResu
   const tokenizer = loadTokenizer(folder, config);
   const { operations, isa } = await kernelsOf(plan);
   const packWeight = plan.kernels.assignment.linear === "onnx" ? unpacked : operations.packWeight.bind(operations);
-  const weights = loadWeights(folder, config, { packWeight }, {
-    precision: plan.precision,
-    onProgress: ({ tensorsDone, tensors }) => emitProgress(events, tensorsDone / tensors, "load weights"),
-    cancel,
-  });
+  const weights = loadWeights(
+    folder,
+    config,
+    { packWeight },
+    {
+      precision: plan.precision,
+      onProgress: ({ tensorsDone, tensors }) => emitProgress(events, tensorsDone / tensors, "load weights"),
+      cancel,
+    },
+  );
   const model = {
     folder: folder.path,
     config,
@@ -33,7 +38,10 @@ export async function load({ plan, cancel, events }: LoadTask): Promise<LoadResu
 /** Row-major float32 in shared memory, for kernels that lay weights out themselves. */
 function unpacked(weight: DenseWeight, dtype: FloatDtype): LinearWeight {
   if (dtype !== "f32" || weight.dtype !== "f32") {
-    throw new WinnowError("ERR_PLAN_CONFLICT", `Kernel package "onnx" computes projections in f32, got precision ${dtype}. Set precision: f32.`);
+    throw new WinnowError(
+      "ERR_PLAN_CONFLICT",
+      `Kernel package "onnx" computes projections in f32, got precision ${dtype}. Set precision: f32.`,
+    );
   }
   const data = sharedFloats("f32", weight.data.length);
   data.set(weight.data);

@@ -1,8 +1,8 @@
 import {
   bandMask,
   denseMask,
-  intersectMasks,
   type HeadTensor,
+  intersectMasks,
   type Mask,
   type MaskerContext,
   maskStatistics,
@@ -21,17 +21,37 @@ export interface LayerMasks {
 }
 
 /** Asks the plan's maskers of one layer and checks what they return. `dense` ignores them. */
-export function planLayerMasks(session: Session, layer: number, q: HeadTensor, k: HeadTensor, scale: number, dense: boolean): LayerMasks {
+export function planLayerMasks(
+  session: Session,
+  layer: number,
+  q: HeadTensor,
+  k: HeadTensor,
+  scale: number,
+  dense: boolean,
+): LayerMasks {
   const { shape, slidingWindow } = session.plan.model;
-  const planned = dense ? [denseGroup(layer, shape.queryHeads)] : session.plan.prefill.filter((group) => group.layer === layer);
+  const planned = dense
+    ? [denseGroup(layer, shape.queryHeads)]
+    : session.plan.prefill.filter((group) => group.layer === layer);
   const masks: Mask[] = new Array(shape.queryHeads);
   const groups: HeadGroupStats[] = [];
   for (const group of planned) {
-    const context = { model: shape, layer, heads: group.heads, q, k, scale, primitives: pluginOperations(session.operations) };
+    const context = {
+      model: shape,
+      layer,
+      heads: group.heads,
+      q,
+      k,
+      scale,
+      primitives: pluginOperations(session.operations),
+    };
     const window = slidingWindow[layer];
-    const own = groupMasks(session, group, context).map((mask) => (window === null ? mask : withWindow(mask, window, q.length)));
+    const own = groupMasks(session, group, context).map((mask) =>
+      window === null ? mask : withWindow(mask, window, q.length),
+    );
     const statistics = own.map((mask) => maskStatistics(mask, q.length).density);
-    for (let head = group.heads.start; head < group.heads.end; head++) masks[head] = own.length === 1 ? own[0] : own[head - group.heads.start];
+    for (let head = group.heads.start; head < group.heads.end; head++)
+      masks[head] = own.length === 1 ? own[0] : own[head - group.heads.start];
     groups.push({ heads: group.heads, masker: group.masker, density: statistics });
   }
   const shared = masks.every((mask) => mask === masks[0]);
@@ -49,7 +69,10 @@ function groupMasks(session: Session, group: PlannedMasker, context: MaskerConte
   return guardPlugin(group.masker, "plan", () => {
     const masks = masker.plan(context);
     if (!Array.isArray(masks) || (masks.length !== 1 && masks.length !== heads)) {
-      throw new WinnowError("ERR_PLUGIN_RESULT", `plan must return 1 or ${heads} masks, got ${Array.isArray(masks) ? masks.length : typeof masks}.`);
+      throw new WinnowError(
+        "ERR_PLUGIN_RESULT",
+        `plan must return 1 or ${heads} masks, got ${Array.isArray(masks) ? masks.length : typeof masks}.`,
+      );
     }
     for (const mask of masks) validateMask(mask, context.q.length);
     return masks;

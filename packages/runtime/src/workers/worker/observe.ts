@@ -8,7 +8,12 @@ import type { Session } from "./session.js";
 import { noText } from "./text-stream.js";
 
 /** Dense prefill with a visitor; for searches. */
-export async function observePrefill(session: Session, task: TuneTask, prompt: Int32Array, visit: LayerVisitor): Promise<void> {
+export async function observePrefill(
+  session: Session,
+  task: TuneTask,
+  prompt: Int32Array,
+  visit: LayerVisitor,
+): Promise<void> {
   await prefill(session, prefillTask(task, prompt, 0), visit);
 }
 
@@ -36,5 +41,13 @@ export async function observeDecode(
 }
 
 function prefillTask(task: TuneTask, ids: Int32Array, reserve: number): PrefillTask {
-  return { type: "prefill", context: task.context, cancel: task.cancel, events: task.events, ids, reserve, dense: true };
+  return {
+    type: "prefill",
+    context: task.context,
+    cancel: task.cancel,
+    events: task.events,
+    ids,
+    reserve,
+    dense: true,
+  };
 }

@@ -3,14 +3,14 @@ import {
   type EvictScorer,
   type KvPruner,
   type Masker,
-  maskerFromBlockScorer,
   type ModelShape,
+  maskerFromBlockScorer,
   type PluginDefinition,
   prunerFromEvictScorer,
   WinnowError,
 } from "@winnow/core";
-import { importPlugins } from "../../registry/load-plugin.js";
 import type { Plan, PlannedMasker, PlannedPruner } from "../../plan/plan.js";
+import { importPlugins } from "../../registry/load-plugin.js";
 
 /** Plugins of a plan, made in this worker. */
 export interface PlanPlugins {
@@ -22,7 +22,8 @@ export interface PlanPlugins {
 export async function createPlanPlugins(plan: Plan): Promise<PlanPlugins> {
   const definitions = new Map<string, PluginDefinition>();
   for (const module of plan.plugins) {
-    for (const definition of await importPlugins(module.url)) if (definition.id === module.id) definitions.set(module.id, definition);
+    for (const definition of await importPlugins(module.url))
+      if (definition.id === module.id) definitions.set(module.id, definition);
   }
   const shape = plan.model.shape;
   const maskers = new Map<string, Masker>();
@@ -39,13 +40,21 @@ export async function createPlanPlugins(plan: Plan): Promise<PlanPlugins> {
   };
 }
 
-function makeMasker(definitions: ReadonlyMap<string, PluginDefinition>, planned: PlannedMasker, shape: ModelShape): Masker {
+function makeMasker(
+  definitions: ReadonlyMap<string, PluginDefinition>,
+  planned: PlannedMasker,
+  shape: ModelShape,
+): Masker {
   const definition = definitionOf(definitions, planned.masker);
   const made = guardPlugin(planned.masker, "create", () => definition.create(planned.options, shape));
   return definition.kind === "block-scorer" ? maskerFromBlockScorer(made as BlockScorer) : (made as Masker);
 }
 
-function makePruner(definitions: ReadonlyMap<string, PluginDefinition>, planned: PlannedPruner, shape: ModelShape): KvPruner {
+function makePruner(
+  definitions: ReadonlyMap<string, PluginDefinition>,
+  planned: PlannedPruner,
+  shape: ModelShape,
+): KvPruner {
   const definition = definitionOf(definitions, planned.kvPruner);
   const made = guardPlugin(planned.kvPruner, "create", () => definition.create(planned.options, shape));
   return definition.kind === "evict-scorer" ? prunerFromEvictScorer(made as EvictScorer) : (made as KvPruner);
@@ -53,7 +62,8 @@ function makePruner(definitions: ReadonlyMap<string, PluginDefinition>, planned:
 
 function definitionOf(definitions: ReadonlyMap<string, PluginDefinition>, id: string): PluginDefinition {
   const definition = definitions.get(id);
-  if (!definition) throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Cannot run plugin "${id}": the plan lists no module for it.`);
+  if (!definition)
+    throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Cannot run plugin "${id}": the plan lists no module for it.`);
   return definition;
 }
 

@@ -6,7 +6,8 @@ let longer: RopeTable | undefined;
 /** Rotary tables that cover `length` positions: the model's shared ones, or longer ones made here once. */
 export function ropeTablesFor(model: LoadedModel, length: number): RopeTable {
   if (length <= model.rope.positions) return model.rope;
-  if (longer === undefined || longer.positions < length) longer = createRopeTable(model.config.rope, model.config.headDim, length);
+  if (longer === undefined || longer.positions < length)
+    longer = createRopeTable(model.config.rope, model.config.headDim, length);
   return longer;
 }
 

@@ -53,13 +53,20 @@ class PrefillRun {
     this.#n = task.ids.length;
     this.#hidden = session.decoder.config.hiddenSize;
     this.#residual = new Float32Array(this.#n * this.#hidden);
-    this.#q = tokensFirst(new Float32Array(this.#n * shape.queryHeads * shape.headDim), shape.queryHeads, this.#n, shape.headDim);
+    this.#q = tokensFirst(
+      new Float32Array(this.#n * shape.queryHeads * shape.headDim),
+      shape.queryHeads,
+      this.#n,
+      shape.headDim,
+    );
   }
 
   async result(): Promise<PrefillResult> {
     const started = performance.now();
     const { plan, plugins, decoder } = this.#session;
-    const prunerStates = plugins.pruners.map(({ planned, pruner }) => guardPlugin(planned.kvPruner, "createState", () => pruner.createState()));
+    const prunerStates = plugins.pruners.map(({ planned, pruner }) =>
+      guardPlugin(planned.kvPruner, "createState", () => pruner.createState()),
+    );
     this.#clock.time("projection", () => decoder.embed(this.#task.ids, this.#residual));
 
     const layers: LayerCache[] = [];
@@ -99,9 +106,13 @@ class PrefillRun {
     await this.#visit?.(layer, { q: this.#q, k, v });
 
     const before = { estimate: this.#clock.ms("estimate"), attention: this.#clock.ms("attention") };
-    const { masks, groups } = this.#clock.time("estimate", () => planLayerMasks(this.#session, layer, this.#q, k, scale, this.#task.dense));
+    const { masks, groups } = this.#clock.time("estimate", () =>
+      planLayerMasks(this.#session, layer, this.#q, k, scale, this.#task.dense),
+    );
     const observed = this.#observedQueries(layer);
-    const cost = await this.#clock.timeAsync("attention", () => (isLast ? this.#lastRow(masks, k, v) : this.#allRows(masks, k, v)));
+    const cost = await this.#clock.timeAsync("attention", () =>
+      isLast ? this.#lastRow(masks, k, v) : this.#allRows(masks, k, v),
+    );
     throwIfCancelled(this.#task.cancel);
 
     const first = isLast ? n - 1 : 0;
@@ -141,23 +152,44 @@ class PrefillRun {
     await this.#chunks(async (start, end) => {
       const count = end - start;
       const at = { layer, residual: this.#rows(start, end), rows: count };
-      await decoder.attentionInputs(at, positionsFrom(start, count), tables, { q: this.#attentionRows(start, end), k, v });
-      operations.storeTokens(tokensFirst(k.subarray(0, count * width), shape.kvHeads, count, shape.headDim), target.k, start);
-      operations.storeTokens(tokensFirst(v.subarray(0, count * width), shape.kvHeads, count, shape.headDim), target.v, start);
+      await decoder.attentionInputs(at, positionsFrom(start, count), tables, {
+        q: this.#attentionRows(start, end),
+        k,
+        v,
+      });
+      operations.storeTokens(
+        tokensFirst(k.subarray(0, count * width), shape.kvHeads, count, shape.headDim),
+        target.k,
+        start,
+      );
+      operations.storeTokens(
+        tokensFirst(v.subarray(0, count * width), shape.kvHeads, count, shape.headDim),
+        target.v,
+        start,
+      );
     });
     cache.lengths.fill(this.#n);
   }
 
   #allRows(masks: readonly Mask[], k: HeadTensor, v: HeadTensor): AttentionCost | Promise<AttentionCost> {
     const { operations } = this.#session;
-    return operations.prefillAttention({ q: this.#q, k, v, out: this.#q, scale: this.#session.scale, masks, cancel: this.#task.cancel });
+    return operations.prefillAttention({
+      q: this.#q,
+      k,
+      v,
+      out: this.#q,
+      scale: this.#session.scale,
+      masks,
+      cancel: this.#task.cancel,
+    });
   }
 
   /** Attention of row n - 1 alone, over the keys that its masks keep. */
   #lastRow(masks: readonly Mask[], k: HeadTensor, v: HeadTensor): AttentionCost {
     const { operations } = this.#session;
     const q = sliceTokens(this.#q, this.#n - 1, this.#n);
-    const tokens = masks.length === 1 && masks[0].form === "dense" ? undefined : lastRowLists(masks, this.#q.heads, this.#n);
+    const tokens =
+      masks.length === 1 && masks[0].form === "dense" ? undefined : lastRowLists(masks, this.#q.heads, this.#n);
     return operations.decodeAttention({ q, k, v, out: q, scale: this.#session.scale, ...(tokens && { tokens }) });
   }
 
@@ -175,15 +207,27 @@ class PrefillRun {
     if (!entry?.pruner.afterPrefill || !q) return cache;
     const { shape } = this.#session.plan.model;
     const { k, v } = cacheViews(cache, shape, this.#n);
-    const context = { model: shape, layer, q, k, v, scale: this.#session.scale, primitives: pluginOperations(this.#session.operations) };
-    const kept = guardPlugin(entry.planned.kvPruner, "afterPrefill", () => entry.pruner.afterPrefill?.(context, prunerStates[entry.index]));
+    const context = {
+      model: shape,
+      layer,
+      q,
+      k,
+      v,
+      scale: this.#session.scale,
+      primitives: pluginOperations(this.#session.operations),
+    };
+    const kept = guardPlugin(entry.planned.kvPruner, "afterPrefill", () =>
+      entry.pruner.afterPrefill?.(context, prunerStates[entry.index]),
+    );
     if (!kept) return cache;
     return evict(this.#session, entry.planned.kvPruner, cache, kept, this.#task.reserve);
   }
 
   #prunerOf(layer: number) {
     if (this.#task.dense) return undefined;
-    const index = this.#session.plugins.pruners.findIndex(({ planned }) => layer >= planned.layers.start && layer < planned.layers.end);
+    const index = this.#session.plugins.pruners.findIndex(
+      ({ planned }) => layer >= planned.layers.start && layer < planned.layers.end,
+    );
     return index < 0 ? undefined : { ...this.#session.plugins.pruners[index], index };
   }
 

@@ -1,15 +1,28 @@
-import { type AttentionCost, type HeadTensor, type LayerOperations, type ReadPart, type ReadPlan, sliceTokens, WinnowError } from "@winnow/core";
-import type { LayerCache } from "../../engine/sequence.js";
+import {
+  type AttentionCost,
+  type HeadTensor,
+  type LayerOperations,
+  type ReadPart,
+  type ReadPlan,
+  sliceTokens,
+  WinnowError,
+} from "@winnow/core";
 import type { RopeTable } from "@winnow/models";
+import type { LayerCache } from "../../engine/sequence.js";
 
 /** Throws `ERR_PLUGIN_RESULT` for a read plan that does not fit the cache. O(indices). */
 export function checkReadPlan(plugin: string, plan: ReadPlan, cache: LayerCache, queryHeads: number): void {
   const fail = (what: string): never => {
-    throw new WinnowError("ERR_PLUGIN_RESULT", `Plugin "${plugin}" returned a read plan that does not fit the cache: ${what}.`, { plugin });
+    throw new WinnowError(
+      "ERR_PLUGIN_RESULT",
+      `Plugin "${plugin}" returned a read plan that does not fit the cache: ${what}.`,
+      { plugin },
+    );
   };
   if (plan.read === "lists") checkLists(plan.lists, cache, queryHeads, fail);
   else if (plan.read === "parts") checkParts(plan.parts, cache, fail);
-  else if (plan.read !== "all") fail(`read must be "all", "lists" or "parts", got ${JSON.stringify((plan as { read: unknown }).read)}`);
+  else if (plan.read !== "all")
+    fail(`read must be "all", "lists" or "parts", got ${JSON.stringify((plan as { read: unknown }).read)}`);
 }
 
 function checkLists(
@@ -18,7 +31,8 @@ function checkLists(
   queryHeads: number,
   fail: (what: string) => never,
 ): void {
-  if (!(indices instanceof Int32Array) || !(offsets instanceof Int32Array)) fail("indices and offsets must be Int32Array");
+  if (!(indices instanceof Int32Array) || !(offsets instanceof Int32Array))
+    fail("indices and offsets must be Int32Array");
   if (offsets.length !== queryHeads + 1 || offsets[0] !== 0 || offsets[queryHeads] !== indices.length) {
     fail(`offsets must hold ${queryHeads + 1} entries from 0 to ${indices.length}`);
   }
@@ -28,7 +42,9 @@ function checkLists(
     if (offsets[head + 1] <= offsets[head]) fail(`query head ${head} reads no token`);
     for (let at = offsets[head], previous = -1; at < offsets[head + 1]; previous = indices[at++]) {
       if (indices[at] <= previous || indices[at] >= length) {
-        fail(`query head ${head} has index ${indices[at]} after ${previous}; indices must ascend within [0, ${length})`);
+        fail(
+          `query head ${head} has index ${indices[at]} after ${previous}; indices must ascend within [0, ${length})`,
+        );
       }
     }
   }
@@ -39,8 +55,10 @@ function checkParts(parts: readonly ReadPart[], cache: LayerCache, fail: (what: 
   if (cache.lengths.some((other) => other !== length)) fail("parts need the same number of tokens in every KV head");
   let expected = 0;
   for (const part of parts) {
-    if (part.start !== expected || part.end <= part.start) fail(`parts must cover [0, ${length}) in order, got [${part.start}, ${part.end})`);
-    if (!Number.isInteger(part.queryPosition) || part.queryPosition < 0) fail(`queryPosition must be a position, got ${part.queryPosition}`);
+    if (part.start !== expected || part.end <= part.start)
+      fail(`parts must cover [0, ${length}) in order, got [${part.start}, ${part.end})`);
+    if (!Number.isInteger(part.queryPosition) || part.queryPosition < 0)
+      fail(`queryPosition must be a position, got ${part.queryPosition}`);
     expected = part.end;
   }
   if (expected !== length) fail(`parts must cover [0, ${length}), they end at ${expected}`);

@@ -32,7 +32,9 @@ export class TextStream {
     const stop = firstStop(text, this.#stops);
     const keep = stop >= 0 ? 0 : longestStopPrefix(text, this.#stops);
     this.#held = text.slice(text.length - keep);
-    return stop >= 0 ? { text: text.slice(0, stop), stopped: true } : { text: text.slice(0, text.length - keep), stopped: false };
+    return stop >= 0
+      ? { text: text.slice(0, stop), stopped: true }
+      : { text: text.slice(0, text.length - keep), stopped: false };
   }
 
   /** The rest, when the stream ends: an incomplete character becomes U+FFFD. */

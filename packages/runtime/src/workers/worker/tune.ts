@@ -18,7 +18,8 @@ export async function tune(session: Session, task: TuneTask): Promise<TuneResult
     operations: pluginOperations(session.operations),
     prompts: task.prompts,
     prefill: (prompt, visit) => observePrefill(session, task, prompt, visit),
-    decode: (prompt, steps, visit) => observeDecode(session, task, prompt, generationSchema.parse({ maxNewTokens: steps + 1, dense: true }), visit),
+    decode: (prompt, steps, visit) =>
+      observeDecode(session, task, prompt, generationSchema.parse({ maxNewTokens: steps + 1, dense: true }), visit),
     progress: (share, label) => emitProgress(task.events, share, label),
   };
   return tuner.run(context, options);
