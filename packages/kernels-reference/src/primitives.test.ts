@@ -44,6 +44,14 @@ describe("softmaxRows", () => {
   });
 });
 
+describe("softmaxRows of impossible scores", () => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])("a row with %s is refused", (value) => {
+    expect(() => reference.softmaxRows(floats(1, value), 1, 2)).toThrow(
+      expect.objectContaining({ code: "ERR_NON_FINITE", message: expect.stringContaining("row 0") }),
+    );
+  });
+});
+
 describe("columnSums and diagonalSums", () => {
   const attention = floats(0.1, 0.2, 0.1, 0.1, 0.5, 0, 0.1, 0.1, 0.3, 0.1, 0.1, 0.3);
 

@@ -1,4 +1,4 @@
-import { elementAt, type HeadTensor, type Primitives, type ScoreTask } from "@winnow/core";
+import { elementAt, type HeadTensor, type Primitives, type ScoreTask, WinnowError } from "@winnow/core";
 import { check, checkArray, checkCount, checkHeads } from "./check.js";
 import { prefixMass, topK, topKRows } from "./selection.js";
 
@@ -41,6 +41,9 @@ function softmaxRows(x: Float32Array, rows: number, columns: number): void {
   for (let r = 0; r < rows; r++) {
     const row = x.subarray(r * columns, (r + 1) * columns);
     const max = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    if (!(max < Number.POSITIVE_INFINITY)) {
+      throw new WinnowError("ERR_NON_FINITE", `Cannot run softmaxRows: row ${r} holds NaN or +Infinity.`);
+    }
     if (max === Number.NEGATIVE_INFINITY) {
       row.fill(0);
       continue;

@@ -1,1 +1,6 @@
 export * from "./fixtures.js";
+export * from "./masks.js";
+export * from "./operations-conformance.js";
+export * from "./seeded.js";
+export * from "./sizes.js";
+export * from "./tolerance.js";
