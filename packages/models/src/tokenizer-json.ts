@@ -115,7 +115,11 @@ function checkPreTokenizer(step: unknown, fail: Fail): void {
     if (invert === true && behavior !== "Removed")
       fail("pre_tokenizer invert", 'false with behavior "Isolated"', invert);
   }
-  const regex = isJsonObject(step.pattern) ? step.pattern.Regex : undefined;
+  if (step.pattern === undefined) return;
+  const { Regex: regex, String: text } = isJsonObject(step.pattern) ? step.pattern : {};
+  if (typeof regex !== "string" && typeof text !== "string") {
+    fail("pre_tokenizer pattern", "an object with the text Regex or String", step.pattern);
+  }
   if (typeof regex === "string" && hasNestedRepeat(regex)) {
     fail("pre_tokenizer pattern", "a pattern without a repeated group that repeats inside", regex);
   }

@@ -253,6 +253,17 @@ describe("loadTokenizer", () => {
       /a repeated group that repeats inside, got "\(a\+\)\+\$"/,
     ],
     ["a pattern that is no pattern", split({ pattern: { Regex: "(" } }), /the tokenizer library refuses it/],
+    ["a pattern of unknown kind", split({ pattern: { Glob: "a" } }), /an object with the text Regex or String/],
+    [
+      "a template that is no list",
+      byteLevel([], { post_processor: { type: "TemplateProcessing", single: true } }),
+      /the tokenizer library refuses it/,
+    ],
+    [
+      "a template without the text",
+      byteLevel([], { post_processor: { type: "TemplateProcessing", single: [] } }),
+      /the text "a" must give tokens, got none/,
+    ],
     [
       "an unknown pre-tokenizer",
       byteLevel([], { pre_tokenizer: { type: "Magic" } }),

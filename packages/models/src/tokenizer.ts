@@ -132,8 +132,13 @@ export function loadTokenizer(folder: ModelFolder, config: ModelConfig): Tokeniz
 }
 
 function createLibrary({ json }: TokenizerJson, tokenizerConfig: JsonObject, path: string): LibraryTokenizer {
+  let probe: number;
+  let library: LibraryTokenizer;
   try {
-    return new LibraryTokenizer({ ...json, pre_tokenizer: spellOutByteLevel(json.pre_tokenizer) }, tokenizerConfig);
+    library = new LibraryTokenizer({ ...json, pre_tokenizer: spellOutByteLevel(json.pre_tokenizer) }, tokenizerConfig);
+    // Damaged steps show only when a text goes through them.
+    library.encode("a");
+    probe = library.encode("a", { add_special_tokens: false }).ids.length;
   } catch (cause) {
     throw new WinnowError(
       "ERR_TOKENIZER",
@@ -141,6 +146,11 @@ function createLibrary({ json }: TokenizerJson, tokenizerConfig: JsonObject, pat
       { cause },
     );
   }
+  if (probe > 0) return library;
+  throw new WinnowError(
+    "ERR_TOKENIZER",
+    `Cannot use "${path}": the text "a" must give tokens, got none, so one of its steps loses text. Use the tokenizer.json that belongs to the model.`,
+  );
 }
 
 /** The pattern built into ByteLevel. */
