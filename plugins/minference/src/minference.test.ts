@@ -268,10 +268,16 @@ describe("minference block-sparse", () => {
 
 describe("minference fixtures", () => {
   const files = fixtureFiles("minference", fileURLToPath(new URL("../fixtures", import.meta.url)));
-  it.each(files)("minference reproduces the reference's outputs: %s", (path) => {
-    const fixture = readFixture(path);
-    expectFixture(fixture, fixtures.run(fixture, operations));
-  });
+  // The search over 3900 tokens multiplies some 600 million numbers in plain loops.
+  const timeout = 300_000;
+  it.each(files)(
+    "minference reproduces the reference's outputs: %s",
+    (path) => {
+      const fixture = readFixture(path);
+      expectFixture(fixture, fixtures.run(fixture, operations));
+    },
+    timeout,
+  );
 
   it("minference reads a head slice of the queries as it reads all", () => {
     const context = contextOf(64);
