@@ -6,4 +6,5 @@ export {
   type OnnxBaseline,
 } from "./decoder-baseline.js";
 export type { BaselineConfig, BaselineModel } from "./decoder-graph.js";
+export { onnxKernels } from "./kernel-package.js";
 export { createOnnxDense, type LinearHandle, type MlpHandle, type MlpWeights, type OnnxDense } from "./linear.js";

@@ -48,26 +48,27 @@ function expectClose(actual: Float32Array, expected: Float32Array, bound: number
  */
 const archBound = (logits: Float32Array) => 64 * 2 ** -23 * Math.max(...logits.map(Math.abs));
 
-function checkArchitecture(path: string): void {
+async function checkArchitecture(path: string): Promise<void> {
   const decoder = decoderOf(path, 37);
   const expected = golden(join(path, "golden.safetensors"));
   const ids = expected.ids("input_ids");
-  expectClose(denseForward(decoder, ids), expected.floats("logits"), archBound(expected.floats("logits")));
-  expect([...greedyContinuation(decoder, ids, 16)]).toEqual([...expected.ids("greedy_ids")]);
+  expectClose(await denseForward(decoder, ids), expected.floats("logits"), archBound(expected.floats("logits")));
+  expect([...(await greedyContinuation(decoder, ids, 16))]).toEqual([...expected.ids("greedy_ids")]);
 }
 
 /** The recorded numbers are float64 ones; another float32 program is up to 4.8e-5 away from them, this one should be no worse. */
 const MODEL_BOUND = 5e-5;
 
-function checkPrompt(decoder: Decoder, path: string): void {
+async function checkPrompt(decoder: Decoder, path: string): Promise<void> {
   const { vocabSize, hiddenSize } = decoder.config;
   const expected = golden(path);
   const ids = expected.ids("ids");
   const hidden: Float32Array[] = [];
-  const residual = new DenseSequence(decoder, ids.length).append(ids, (_layer, x) => hidden.push(x.slice(-hiddenSize)));
+  const sequence = new DenseSequence(decoder, ids.length);
+  const residual = await sequence.append(ids, (_layer, x) => hidden.push(x.slice(-hiddenSize)));
   hidden.push(residual.slice(-hiddenSize));
   const logits = new Float32Array(ids.length * vocabSize);
-  decoder.logits(residual, ids.length, logits);
+  await decoder.logits(residual, ids.length, logits);
   const largest = Math.max(...expected.floats("hidden").map(Math.abs));
   expectClose(
     Float32Array.from(hidden.flatMap((x) => [...x])),
@@ -90,15 +91,15 @@ function negativeLogLikelihoods(logits: Float32Array, ids: Int32Array, vocabSize
 describe("denseForward", () => {
   it.each(["llama-rope-llama3", "mistral-window", "qwen2", "qwen3"])(
     "denseForward of %s gives the logits and greedy tokens of Hugging Face",
-    (name) => {
-      checkArchitecture(join(fixtures, "arch", name));
+    async (name) => {
+      await checkArchitecture(join(fixtures, "arch", name));
     },
   );
 
   it.each(["short-64", "mixed-200"])(
     "denseForward of the model in this repository gives the recorded hidden states, logits and likelihoods of %s",
-    (name) => {
-      checkPrompt(decoderOf(model), join(fixtures, "model", `${name}.safetensors`));
+    async (name) => {
+      await checkPrompt(decoderOf(model), join(fixtures, "model", `${name}.safetensors`));
     },
   );
 });
@@ -106,8 +107,8 @@ describe("denseForward", () => {
 describe.skipIf(!existsSync(join(recorded, "arch")))("denseForward on the full set of recorded outputs", () => {
   it.each(["llama", "llama-headdim-tied", "mistral"])(
     "denseForward of %s gives the logits and greedy tokens of Hugging Face",
-    (name) => {
-      checkArchitecture(join(recorded, "arch", name));
+    async (name) => {
+      await checkArchitecture(join(recorded, "arch", name));
     },
   );
 
@@ -119,14 +120,14 @@ describe.skipIf(!existsSync(join(recorded, "arch")))("denseForward on the full s
     },
   );
 
-  it("greedyContinuation of the model in this repository gives the tokens of Hugging Face", () => {
+  it("greedyContinuation of the model in this repository gives the tokens of Hugging Face", async () => {
     const decoder = decoderOf(model);
     const expected = golden(join(recorded, "model", "transformers.safetensors"));
     for (const prompt of [0, 1, 2]) {
       const ids = expected.ids(`ids_${prompt}`);
-      const logits = denseForward(decoder, ids).slice(-decoder.config.vocabSize);
+      const logits = (await denseForward(decoder, ids)).slice(-decoder.config.vocabSize);
       expectClose(logits, expected.floats(`logits_${prompt}`), MODEL_BOUND);
-      expect([...greedyContinuation(decoder, ids, 32)]).toEqual([...expected.ids(`greedy_${prompt}`)]);
+      expect([...(await greedyContinuation(decoder, ids, 32))]).toEqual([...expected.ids(`greedy_${prompt}`)]);
     }
   });
 
@@ -135,8 +136,8 @@ describe.skipIf(!existsSync(join(recorded, "arch")))("denseForward on the full s
   it.each(prompts)(
     "denseForward gives the recorded hidden states, logits and likelihoods of %s",
     { timeout: 600_000 },
-    (name) => {
-      checkPrompt(decoderOf(model), join(recorded, "model", `${name}.safetensors`));
+    async (name) => {
+      await checkPrompt(decoderOf(model), join(recorded, "model", `${name}.safetensors`));
     },
   );
 });
@@ -145,12 +146,12 @@ describe("Decoder", () => {
   const path = join(fixtures, "arch", "qwen3");
   const ids = golden(join(path, "golden.safetensors")).ids("input_ids");
 
-  it("Decoder gives the same bits whatever the chunk size", () => {
-    const expected = denseForward(decoderOf(path, 512), ids);
-    for (const maxRows of [1, 7, 64]) expect(denseForward(decoderOf(path, maxRows), ids)).toEqual(expected);
+  it("Decoder gives the same bits whatever the chunk size", async () => {
+    const expected = await denseForward(decoderOf(path, 512), ids);
+    for (const maxRows of [1, 7, 64]) expect(await denseForward(decoderOf(path, maxRows), ids)).toEqual(expected);
   });
 
-  it("attentionInputs writes q and k before RoPE where asked, which RoPE turns into q and k", () => {
+  it("attentionInputs writes q and k before RoPE where asked, which RoPE turns into q and k", async () => {
     const decoder = decoderOf(path, 7);
     const { hiddenSize, queryHeads, kvHeads, headDim, rope } = decoder.config;
     const rows = 20;
@@ -160,7 +161,7 @@ describe("Decoder", () => {
     const table = createRopeTable(rope, headDim, 3 * rows);
     const [q, rawQ] = [0, 1].map(() => new Float32Array(rows * queryHeads * headDim));
     const [k, rawK, v] = [0, 1, 2].map(() => new Float32Array(rows * kvHeads * headDim));
-    decoder.attentionInputs({ layer: 1, residual, rows }, positions, table, { q, k, v, rawQ, rawK });
+    await decoder.attentionInputs({ layer: 1, residual, rows }, positions, table, { q, k, v, rawQ, rawK });
     expect(rawQ).not.toEqual(q);
     expect(rawQ.subarray(0, queryHeads * headDim)).toEqual(q.subarray(0, queryHeads * headDim));
     ops.rope(tokensFirst(rawQ, queryHeads, rows, headDim), positions, table.cos, table.sin);
@@ -178,11 +179,11 @@ describe("Decoder", () => {
     expect(() => embed(-1)).toThrow(/got -1 at index 0/);
   });
 
-  it("mlp stops before the next chunk when cancelled", () => {
+  it("mlp stops before the next chunk when cancelled", async () => {
     const decoder = decoderOf(path, 2);
     const cancel = new Int32Array(new SharedArrayBuffer(4)).fill(1);
     const residual = new Float32Array(4 * 64).fill(1);
-    expect(() => decoder.mlp({ layer: 0, residual, rows: 4, cancel })).toThrow(
+    await expect(decoder.mlp({ layer: 0, residual, rows: 4, cancel })).rejects.toThrow(
       expect.objectContaining({ code: "ERR_CANCELLED" }),
     );
     expect(residual.every((value) => value === 1)).toBe(true);
@@ -194,30 +195,30 @@ describe("Decoder", () => {
 });
 
 describe("DenseSequence", () => {
-  it("append token by token after a prompt gives the logits of the whole, windows included", () => {
+  it("append token by token after a prompt gives the logits of the whole, windows included", async () => {
     const path = join(fixtures, "arch", "mistral-window");
     const decoder = decoderOf(path);
     const { hiddenSize, vocabSize } = decoder.config;
     const ids = golden(join(path, "golden.safetensors")).ids("input_ids");
-    const whole = denseForward(decoder, ids);
+    const whole = await denseForward(decoder, ids);
     const sequence = new DenseSequence(decoder, ids.length);
-    sequence.append(ids.subarray(0, 20));
+    await sequence.append(ids.subarray(0, 20));
     for (let i = 20; i < ids.length; i++) {
       const logits = new Float32Array(vocabSize);
-      decoder.logits(sequence.append(ids.subarray(i, i + 1)).subarray(-hiddenSize), 1, logits);
+      await decoder.logits((await sequence.append(ids.subarray(i, i + 1))).subarray(-hiddenSize), 1, logits);
       expectClose(logits, whole.slice(i * vocabSize, (i + 1) * vocabSize), archBound(logits));
     }
   });
 
-  it("append refuses no tokens, more than fit, and several after the prompt", () => {
+  it("append refuses no tokens, more than fit, and several after the prompt", async () => {
     const decoder = decoderOf(join(fixtures, "arch", "qwen2"));
     const sequence = new DenseSequence(decoder, 4);
     const prompt = (message: RegExp) =>
       expect.objectContaining({ code: "ERR_PROMPT", message: expect.stringMatching(message) });
-    expect(() => sequence.append(new Int32Array(0))).toThrow(prompt(/between 1 and 4/));
-    expect(() => sequence.append(new Int32Array(5))).toThrow(prompt(/between 1 and 4/));
-    sequence.append(new Int32Array(1));
-    expect(() => sequence.append(new Int32Array(2))).toThrow(prompt(/one at a time/));
+    await expect(sequence.append(new Int32Array(0))).rejects.toThrow(prompt(/between 1 and 4/));
+    await expect(sequence.append(new Int32Array(5))).rejects.toThrow(prompt(/between 1 and 4/));
+    await sequence.append(new Int32Array(1));
+    await expect(sequence.append(new Int32Array(2))).rejects.toThrow(prompt(/one at a time/));
   });
 });
 

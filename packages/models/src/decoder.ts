@@ -1,4 +1,4 @@
-import { type CancelFlag, type Operations, tokensFirst, WinnowError } from "@winnow/core";
+import { type CancelFlag, type LayerOperations, tokensFirst, WinnowError } from "@winnow/core";
 import type { ModelConfig } from "./config.js";
 import type { RopeTable } from "./rope.js";
 import type { ModelWeights } from "./weights.js";
@@ -6,7 +6,7 @@ import type { ModelWeights } from "./weights.js";
 export interface DecoderOptions {
   readonly config: ModelConfig;
   readonly weights: ModelWeights;
-  readonly ops: Operations;
+  readonly ops: LayerOperations;
   /** Rows per chunk of the matrix products: bounds scratch memory and the time between two looks at `cancel`. Default 512. */
   readonly maxRows?: number;
 }
@@ -35,14 +35,15 @@ export interface ResidualRows {
 /**
  * The dense forward pass of a decoder, cut where sparsity enters:
  * `embed`, then for each layer `attentionInputs`, attention (the caller's), `attentionOutput`, `mlp`, then `logits`.
- * It keeps no sequence state. Scratch is allocated once, so that one decoder serves one thread.
+ * It keeps no sequence state. Scratch is allocated once, so that one decoder serves one thread and one call at a time.
+ * Asynchronous because a kernel package may compute its projections so (ONNX Runtime); with others a call settles without waiting.
  *
  * Every method takes any number of rows and goes chunk by chunk; the result does not depend on the chunk size.
  */
 export class Decoder {
   readonly config: ModelConfig;
   readonly weights: ModelWeights;
-  readonly ops: Operations;
+  readonly ops: LayerOperations;
   private readonly maxRows: number;
   /** `[maxRows, hiddenSize]`. */
   private readonly normed: Float32Array;
@@ -79,16 +80,21 @@ export class Decoder {
   }
 
   /** Norm, projections, QK norm, RoPE: what attention of `layer` reads. `positions` `[rows]` choose rows of `table`. */
-  attentionInputs(at: ResidualRows, positions: Int32Array, table: RopeTable, into: AttentionInputs): void {
+  async attentionInputs(
+    at: ResidualRows,
+    positions: Int32Array,
+    table: RopeTable,
+    into: AttentionInputs,
+  ): Promise<void> {
     const { queryHeads, kvHeads, headDim } = this.config;
     const layer = this.weights.layers[at.layer];
-    this.forEachChunk(at, (start, rows, x) => {
+    await this.forEachChunk(at, async (start, rows, x) => {
       this.norm(x, rows, layer.attentionNorm);
       const q = part(into.q, start, rows, queryHeads * headDim);
       const k = part(into.k, start, rows, kvHeads * headDim);
-      this.ops.linear(this.normed, rows, layer.q, q);
-      this.ops.linear(this.normed, rows, layer.k, k);
-      this.ops.linear(this.normed, rows, layer.v, part(into.v, start, rows, kvHeads * headDim));
+      await this.ops.linear(this.normed, rows, layer.q, q);
+      await this.ops.linear(this.normed, rows, layer.k, k);
+      await this.ops.linear(this.normed, rows, layer.v, part(into.v, start, rows, kvHeads * headDim));
       if (layer.qNorm) this.headNorm(q, rows * queryHeads, layer.qNorm);
       if (layer.kNorm) this.headNorm(k, rows * kvHeads, layer.kNorm);
       into.rawQ?.set(q, start * queryHeads * headDim);
@@ -100,34 +106,34 @@ export class Decoder {
   }
 
   /** `residual += attention * Wo^T + bias`; `attention` `[rows, h * d]`. */
-  attentionOutput(at: ResidualRows, attention: Float32Array): void {
+  async attentionOutput(at: ResidualRows, attention: Float32Array): Promise<void> {
     const { queryHeads, headDim } = this.config;
     const { o } = this.weights.layers[at.layer];
-    this.forEachChunk(at, (start, rows, x) => {
-      this.ops.linear(part(attention, start, rows, queryHeads * headDim), rows, o, x, true);
+    await this.forEachChunk(at, async (start, rows, x) => {
+      await this.ops.linear(part(attention, start, rows, queryHeads * headDim), rows, o, x, true);
     });
   }
 
   /** `residual += down(activation(gate(norm(residual))) * up(norm(residual)))`. */
-  mlp(at: ResidualRows): void {
+  async mlp(at: ResidualRows): Promise<void> {
     const { intermediateSize, activation } = this.config;
     const layer = this.weights.layers[at.layer];
-    this.forEachChunk(at, (_start, rows, x) => {
+    await this.forEachChunk(at, async (_start, rows, x) => {
       this.norm(x, rows, layer.mlpNorm);
-      this.ops.linear(this.normed, rows, layer.gate, this.gate);
-      this.ops.linear(this.normed, rows, layer.up, this.up);
+      await this.ops.linear(this.normed, rows, layer.gate, this.gate);
+      await this.ops.linear(this.normed, rows, layer.up, this.up);
       this.ops.gatedActivation(this.gate, this.up, rows * intermediateSize, activation);
-      this.ops.linear(this.gate, rows, layer.down, x, true);
+      await this.ops.linear(this.gate, rows, layer.down, x, true);
     });
   }
 
   /** Final norm and head of `rows` residual rows into `out` `[rows, vocabSize]`. */
-  logits(residual: Float32Array, rows: number, out: Float32Array): void {
+  async logits(residual: Float32Array, rows: number, out: Float32Array): Promise<void> {
     const { hiddenSize, vocabSize } = this.config;
     for (let start = 0; start < rows; start += this.maxRows) {
       const count = Math.min(this.maxRows, rows - start);
       this.norm(part(residual, start, count, hiddenSize), count, this.weights.finalNorm);
-      this.ops.linear(this.normed, count, this.weights.head, part(out, start, count, vocabSize));
+      await this.ops.linear(this.normed, count, this.weights.head, part(out, start, count, vocabSize));
     }
   }
 
@@ -139,13 +145,16 @@ export class Decoder {
     this.ops.rmsNorm(x, rows, this.config.headDim, weight, this.config.normEpsilon, x);
   }
 
-  private forEachChunk(at: ResidualRows, run: (start: number, rows: number, residual: Float32Array) => void): void {
+  private async forEachChunk(
+    at: ResidualRows,
+    run: (start: number, rows: number, residual: Float32Array) => Promise<void>,
+  ): Promise<void> {
     for (let start = 0; start < at.rows; start += this.maxRows) {
       if (at.cancel && Atomics.load(at.cancel, 0) !== 0) {
         throw new WinnowError("ERR_CANCELLED", `The forward pass was cancelled by the caller in layer ${at.layer}.`);
       }
       const rows = Math.min(this.maxRows, at.rows - start);
-      run(start, rows, part(at.residual, start, rows, this.config.hiddenSize));
+      await run(start, rows, part(at.residual, start, rows, this.config.hiddenSize));
     }
   }
 }

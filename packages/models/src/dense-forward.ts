@@ -25,7 +25,7 @@ export class DenseSequence {
    * Runs the next tokens: the whole prompt at first, then one at a time. Returns the residual stream after the last layer, `[ids.length, hiddenSize]`.
    * `onLayer` sees the residual stream before each layer (and must not keep it).
    */
-  append(ids: Int32Array, onLayer?: (layer: number, residual: Float32Array) => void): Float32Array {
+  async append(ids: Int32Array, onLayer?: (layer: number, residual: Float32Array) => void): Promise<Float32Array> {
     this.checkLength(ids.length);
     const { config } = this.decoder;
     const rows = ids.length;
@@ -38,17 +38,17 @@ export class DenseSequence {
     for (let layer = 0; layer < config.layers; layer++) {
       onLayer?.(layer, residual);
       const at = { layer, residual, rows };
-      this.decoder.attentionInputs(at, positions, this.table, { q, k, v });
-      this.attend(layer, rows, q, k, v);
-      this.decoder.attentionOutput(at, q);
-      this.decoder.mlp(at);
+      await this.decoder.attentionInputs(at, positions, this.table, { q, k, v });
+      await this.attend(layer, rows, q, k, v);
+      await this.decoder.attentionOutput(at, q);
+      await this.decoder.mlp(at);
     }
     this.length += rows;
     return residual;
   }
 
   /** Stores k and v, then overwrites q with the attention output. */
-  private attend(layer: number, rows: number, q: Float32Array, k: Float32Array, v: Float32Array): void {
+  private async attend(layer: number, rows: number, q: Float32Array, k: Float32Array, v: Float32Array): Promise<void> {
     const { ops, config } = this.decoder;
     const { queryHeads, kvHeads, headDim } = config;
     const window = config.slidingWindow[layer];
@@ -68,7 +68,7 @@ export class DenseSequence {
     if (this.length > 0) ops.decodeAttention(task);
     else {
       const mask = window === null ? denseMask : bandMask({ sinkTokens: 0, recentTokens: window });
-      ops.prefillAttention({ ...task, masks: [mask] });
+      await ops.prefillAttention({ ...task, masks: [mask] });
     }
   }
 
@@ -86,23 +86,23 @@ export class DenseSequence {
 }
 
 /** Logits after every token of `ids`, `[ids.length, vocabSize]`, by dense attention. */
-export function denseForward(decoder: Decoder, ids: Int32Array): Float32Array {
-  const residual = new DenseSequence(decoder, ids.length).append(ids);
+export async function denseForward(decoder: Decoder, ids: Int32Array): Promise<Float32Array> {
+  const residual = await new DenseSequence(decoder, ids.length).append(ids);
   const logits = new Float32Array(ids.length * decoder.config.vocabSize);
-  decoder.logits(residual, ids.length, logits);
+  await decoder.logits(residual, ids.length, logits);
   return logits;
 }
 
 /** The `count` tokens that follow `ids` when the most likely one is always taken (ties: lower id). */
-export function greedyContinuation(decoder: Decoder, ids: Int32Array, count: number): Int32Array {
+export async function greedyContinuation(decoder: Decoder, ids: Int32Array, count: number): Promise<Int32Array> {
   const { hiddenSize, vocabSize } = decoder.config;
   const sequence = new DenseSequence(decoder, ids.length + count);
   const logits = new Float32Array(vocabSize);
   const continuation = new Int32Array(count);
   let next = ids;
   for (let step = 0; step < count; step++) {
-    const residual = sequence.append(next);
-    decoder.logits(residual.subarray(-hiddenSize), 1, logits);
+    const residual = await sequence.append(next);
+    await decoder.logits(residual.subarray(-hiddenSize), 1, logits);
     continuation[step] = argmax(logits);
     next = continuation.subarray(step, step + 1);
   }

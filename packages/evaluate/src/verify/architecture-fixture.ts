@@ -9,11 +9,11 @@ import type { FixtureReport } from "./verdict.js";
 const LOGIT_TOLERANCE = { mode: "close", atol: 2e-4, rtol: 2e-4 } as const;
 
 /** A folder with config.json, model.safetensors and golden.safetensors: logits of `input_ids`, and the greedy continuation. */
-export function verifyArchitectureFixture(
+export async function verifyArchitectureFixture(
   name: string,
   folder: string,
   openModel: (folder: string) => OpenModel,
-): FixtureReport {
+): Promise<FixtureReport> {
   const { tensors } = loadSafetensors(join(folder, "golden.safetensors"));
   const tensor = (key: string) => {
     const found = tensors.get(key);
@@ -31,10 +31,15 @@ export function verifyArchitectureFixture(
   const ids = Int32Array.from(tensor("input_ids"));
   const greedy = tensor("greedy_ids");
   return reportComparisons(name, [
-    { name: "logits", actual: denseForward(model.decoder, ids), expected: tensor("logits"), rule: LOGIT_TOLERANCE },
+    {
+      name: "logits",
+      actual: await denseForward(model.decoder, ids),
+      expected: tensor("logits"),
+      rule: LOGIT_TOLERANCE,
+    },
     {
       name: "greedy_ids",
-      actual: greedyContinuation(model.decoder, ids, greedy.length),
+      actual: await greedyContinuation(model.decoder, ids, greedy.length),
       expected: greedy,
       rule: { mode: "exact" },
     },

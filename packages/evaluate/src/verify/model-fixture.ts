@@ -19,19 +19,20 @@ const close: Comparison = { mode: "close", atol: TOLERANCE, rtol: 0 };
 type Tensors = ReadonlyMap<string, LoadedTensor>;
 
 /** Prompts with `ids`, and recorded `logits`, `nll`, `top`, `hidden` of the model, or texts with greedy continuations. */
-export function verifyModelFixture(name: string, path: string, model: OpenModel): FixtureReport {
+export async function verifyModelFixture(name: string, path: string, model: OpenModel): Promise<FixtureReport> {
   const { metadata, tensors } = loadSafetensors(path);
   const list = tensors.has("ids")
-    ? scoredPrompt(model, tensors, metadata.answer)
-    : continuedTexts(model, tensors, metadata.texts);
+    ? await scoredPrompt(model, tensors, metadata.answer)
+    : await continuedTexts(model, tensors, metadata.texts);
   if (list.length === 0)
     throw new WinnowError("ERR_FIXTURE", `Cannot run "${path}": it holds neither "ids" nor "ids_0".`);
   return reportComparisons(name, list);
 }
 
-function scoredPrompt(model: OpenModel, tensors: Tensors, answer: string | undefined): Compared[] {
+async function scoredPrompt(model: OpenModel, tensors: Tensors, answer: string | undefined): Promise<Compared[]> {
   const ids = Int32Array.from(numbers(tensors, "ids"));
-  const run = runPrompt(model.decoder, ids);
+  const recordedTop = tensors.has("top") ? numbers(tensors, "top") : undefined;
+  const run = await runPrompt(model.decoder, ids, recordedTop);
   const list: Compared[] = [];
   const add = (name: string, actual: ArrayLike<number>, rule: Comparison) => {
     if (tensors.has(name)) list.push({ name, actual, expected: numbers(tensors, name), rule });
@@ -39,69 +40,48 @@ function scoredPrompt(model: OpenModel, tensors: Tensors, answer: string | undef
   add("logits", run.logits, close);
   add("nll", run.nll, close);
   add("hidden", run.hidden, { mode: "close", atol: TOLERANCE, rtol: TOLERANCE });
-  if (tensors.has("top"))
-    list.push({
-      name: "top",
-      actual: closestTop(run, numbers(tensors, "top")),
-      expected: numbers(tensors, "top"),
-      rule: { mode: "exact" },
-    });
-  if (answer !== undefined) list.push(answerComparison(model, ids, answer));
+  add("top", run.top, { mode: "exact" });
+  if (answer !== undefined) list.push(await answerComparison(model, ids, answer));
   return list;
 }
 
 interface PromptRun {
   readonly logits: Float32Array;
   readonly nll: Float32Array;
+  /** The most likely token of each row; where the recorded one is equally likely within tolerance, that one. */
   readonly top: Int32Array;
-  /** Lead of the most likely token over a given one, per row. */
-  lead(row: number, id: number): number;
   readonly hidden: Float32Array;
 }
 
-function runPrompt(decoder: Decoder, ids: Int32Array): PromptRun {
+async function runPrompt(decoder: Decoder, ids: Int32Array, recordedTop?: ArrayLike<number>): Promise<PromptRun> {
   const { hiddenSize, vocabSize, layers } = decoder.config;
   const hidden = new Float32Array((layers + 1) * hiddenSize);
-  const residual = new DenseSequence(decoder, ids.length).append(ids, (layer, rows) =>
+  const residual = await new DenseSequence(decoder, ids.length).append(ids, (layer, rows) =>
     hidden.set(rows.subarray(-hiddenSize), layer * hiddenSize),
   );
   hidden.set(residual.subarray(-hiddenSize), layers * hiddenSize);
   const nll = new Float32Array(ids.length - 1);
   const top = new Int32Array(ids.length);
-  const row = new Float32Array(vocabSize);
-  const logitsOf = (index: number) => {
-    decoder.logits(residual.subarray(index * hiddenSize, (index + 1) * hiddenSize), 1, row);
-    return row;
-  };
-  for (let index = 0; index < ids.length; index++) {
-    const logits = logitsOf(index);
-    top[index] = argmax(logits);
-    if (index + 1 < ids.length) nll[index] = logSumExp(logits) - logits[ids[index + 1]];
+  const logits = new Float32Array(vocabSize);
+  for (let row = 0; row < ids.length; row++) {
+    await decoder.logits(residual.subarray(row * hiddenSize, (row + 1) * hiddenSize), 1, logits);
+    top[row] = equallyLikely(logits, argmax(logits), recordedTop?.[row]);
+    if (row + 1 < ids.length) nll[row] = logSumExp(logits) - logits[ids[row + 1]];
   }
-  return {
-    logits: logitsOf(ids.length - 1).slice(),
-    nll,
-    top,
-    lead: (index, id) => logitsOf(index)[top[index]] - row[id],
-    hidden,
-  };
+  return { logits, nll, top, hidden };
 }
 
-/** The most likely token of each row; where another is equally likely within tolerance, the recorded one counts. */
-function closestTop(run: PromptRun, recorded: ArrayLike<number>): Int32Array {
-  return run.top.map((id, row) =>
-    id !== recorded[row] && run.lead(row, recorded[row]) <= 2 * TOLERANCE ? recorded[row] : id,
-  );
+function equallyLikely(logits: Float32Array, best: number, recorded: number | undefined): number {
+  return recorded !== undefined && logits[best] - logits[recorded] <= 2 * TOLERANCE ? recorded : best;
 }
 
-function answerComparison(model: OpenModel, ids: Int32Array, answer: string): Compared {
-  const tokenizer = model.tokenizer();
-  const expected = tokenizer.encode(answer, { addSpecialTokens: false });
-  const actual = greedyContinuation(model.decoder, ids, expected.length);
+async function answerComparison(model: OpenModel, ids: Int32Array, answer: string): Promise<Compared> {
+  const expected = model.tokenizer().encode(answer, { addSpecialTokens: false });
+  const actual = await greedyContinuation(model.decoder, ids, expected.length);
   return { name: "answer", actual, expected, rule: { mode: "exact" } };
 }
 
-function continuedTexts(model: OpenModel, tensors: Tensors, textsJson: string | undefined): Compared[] {
+async function continuedTexts(model: OpenModel, tensors: Tensors, textsJson: string | undefined): Promise<Compared[]> {
   const list: Compared[] = [];
   const texts = textsJson === undefined ? [] : (JSON.parse(textsJson) as string[]);
   for (let index = 0; tensors.has(`ids_${index}`); index++) {
@@ -110,13 +90,13 @@ function continuedTexts(model: OpenModel, tensors: Tensors, textsJson: string | 
     list.push(
       {
         name: `logits_${index}`,
-        actual: runPrompt(model.decoder, ids).logits,
+        actual: (await runPrompt(model.decoder, ids)).logits,
         expected: numbers(tensors, `logits_${index}`),
         rule: close,
       },
       {
         name: `greedy_${index}`,
-        actual: greedyContinuation(model.decoder, ids, greedy.length),
+        actual: await greedyContinuation(model.decoder, ids, greedy.length),
         expected: greedy,
         rule: { mode: "exact" },
       },
