@@ -18,14 +18,17 @@ struct Timing {
 template <class Fn>
 Timing measure(const Fn& fn, double budgetSeconds = 0.5) {
   using Clock = std::chrono::steady_clock;
-  fn();
   std::vector<double> seconds;
   const Clock::time_point begin = Clock::now();
-  do {
+  double spent = 0;
+  // The first call also warms up; long calls need no third one.
+  while (seconds.size() < 2 || spent < budgetSeconds) {
     const Clock::time_point start = Clock::now();
     fn();
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-  } while (seconds.size() < 3 || std::chrono::duration<double>(Clock::now() - begin).count() < budgetSeconds);
+    const Clock::time_point end = Clock::now();
+    seconds.push_back(std::chrono::duration<double>(end - start).count());
+    spent = std::chrono::duration<double>(end - begin).count();
+  }
   std::sort(seconds.begin(), seconds.end());
   return {seconds[seconds.size() / 2], seconds.front()};
 }
