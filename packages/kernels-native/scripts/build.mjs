@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // Builds the add-on with a C++17 compiler and nothing else: no node-gyp, Python, make or download.
 //
-//   node scripts/build.mjs              build/winnow_native.node
-//   node scripts/build.mjs --prebuild   also prebuilds/<platform>-<arch>/winnow_native.node
-//   node scripts/build.mjs --test       builds and runs every native/*/test.cc
-//   node scripts/build.mjs --bench OP   builds and runs native/OP/bench.cc
-//   node scripts/build.mjs --sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+//   node scripts/build.mjs                        build/winnow_native.node
+//   node scripts/build.mjs --prebuild             also prebuilds/<platform>-<arch>/winnow_native.node
+//   node scripts/build.mjs --test [OP]            builds and runs native/*/test.cc, or that of one operation
+//   node scripts/build.mjs --sanitize [OP]        the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+//   node scripts/build.mjs --bench [OP [ARG...]]  builds and runs native/*/bench.cc with arguments
 //
 // Environment: CXX (compiler, arguments allowed), CXXFLAGS (added to every compilation).
 import { availableParallelism } from "node:os";
@@ -22,7 +22,7 @@ import { listUnits } from "./toolchain/units.mjs";
 const root = join(import.meta.dirname, "..");
 
 async function main() {
-  const options = readArguments();
+  const { values: options, positionals } = readArguments();
   const compiler = findCompiler(process.env);
   if (!compiler) return markUnavailable(root);
   if (!compiler.avx512 && compiler.x86) {
@@ -37,8 +37,8 @@ async function main() {
     linkFlags: linkFlags(options),
   };
   const units = listUnits(root, compiler);
-  if (options.test || options.sanitize) return runPrograms(build, units, "test");
-  if (options.bench) return runPrograms(build, units, "bench", options.bench);
+  if (options.test || options.sanitize) return runPrograms(build, units, "test", positionals);
+  if (options.bench) return runPrograms(build, units, "bench", positionals);
   const objects = await compileUnits(build, units.library.concat(units.binding));
   const addon = join(build.folder, "winnow_native.node");
   await linkProgram(build, objects, addon, { addon: true });
@@ -47,17 +47,14 @@ async function main() {
 }
 
 function readArguments() {
+  const flag = { type: "boolean", default: false };
   try {
-    return parseArgs({
-      options: {
-        prebuild: { type: "boolean", default: false },
-        test: { type: "boolean", default: false },
-        sanitize: { type: "boolean", default: false },
-        bench: { type: "string" },
-      },
-    }).values;
+    const options = { prebuild: flag, test: flag, sanitize: flag, bench: flag };
+    return parseArgs({ options, allowPositionals: true });
   } catch (error) {
-    console.error(`${error.message}. Options: --prebuild, --test, --sanitize, --bench <operation>.`);
+    console.error(
+      `${error.message}. Options: --prebuild, --test [operation], --sanitize [operation], --bench [operation].`,
+    );
     process.exit(1);
   }
 }

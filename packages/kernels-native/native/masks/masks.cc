@@ -37,7 +37,7 @@ Problem problemOfList(const char* name, const int32_t* indices, int64_t start, i
   return std::nullopt;
 }
 
-Problem problemOfBlockRanges(const RangeArrays& mask, int64_t start, int64_t end, int64_t n) {
+Problem problemOfBlockRanges(const RangeArrays& mask, int64_t start, int64_t end, int64_t n, int64_t rowEnd) {
   int64_t low = 0;
   for (int64_t r = start; r < end; ++r) {
     const int64_t first = mask.ranges.data[2 * r];
@@ -46,6 +46,7 @@ Problem problemOfBlockRanges(const RangeArrays& mask, int64_t start, int64_t end
       return place("ranges", 2 * r) + " must start an ascending, disjoint range inside " + std::to_string(low) + ".." + std::to_string(n) +
              ", got " + std::to_string(first) + ".." + std::to_string(last);
     }
+    if (first >= rowEnd) return place("ranges", 2 * r) + " must be a key that the rows before " + std::to_string(rowEnd) + " may see" + got(first);
     const int64_t flags = mask.rangeFlags.data[r];
     if (flags >> mask.bands != 0) return place("rangeFlags", r) + " must name bands below " + std::to_string(mask.bands) + got(flags);
     low = last;
@@ -94,10 +95,11 @@ Problem problemOfRanges(const RangeArrays& mask, int64_t n, int64_t blockSize) {
   if (Problem problem = problemOfOffsets("rangeOffsets", mask.rangeOffsets, blocks, ranges)) return problem;
   if (Problem problem = problemOfOffsets("columnOffsets", mask.columnOffsets, blocks, mask.columns.size)) return problem;
   for (size_t block = 0; block < blocks; ++block) {
-    const int64_t firstColumn = mask.columnOffsets.data[block];
-    const int64_t lastColumn = mask.columnOffsets.data[block + 1];
-    if (Problem problem = problemOfBlockRanges(mask, mask.rangeOffsets.data[block], mask.rangeOffsets.data[block + 1], n)) return problem;
-    if (Problem problem = problemOfList("columns", mask.columns.data, firstColumn, lastColumn, n)) return problem;
+    const int64_t rowEnd = std::min(n, (static_cast<int64_t>(block) + 1) * blockSize);
+    const int32_t* firstRange = mask.rangeOffsets.data + block;
+    const int32_t* firstColumn = mask.columnOffsets.data + block;
+    if (Problem problem = problemOfBlockRanges(mask, firstRange[0], firstRange[1], n, rowEnd)) return problem;
+    if (Problem problem = problemOfList("columns", mask.columns.data, firstColumn[0], firstColumn[1], rowEnd)) return problem;
     if (Problem problem = problemOfOverlap(mask, block)) return problem;
   }
   return std::nullopt;

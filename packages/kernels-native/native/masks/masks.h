@@ -41,8 +41,8 @@ Problem problemOfIndices(const char* name, Span<int32_t> indices, int64_t limit)
 Problem problemOfLists(const IndexLists& lists, size_t count, const std::function<int64_t(size_t)>& limitOf, bool emptyAllowed);
 
 /**
- * A ranges mask of `n` tokens in blocks of `blockSize`: ranges ascending and disjoint, columns ascending and outside of them, flags only for bands
- * that exist. O(size of the mask).
+ * A ranges mask of `n` tokens in blocks of `blockSize`: ranges ascending and disjoint, columns ascending and outside of them, nothing
+ * that no row of its block may see, flags only for bands that exist. O(size of the mask).
  */
 Problem problemOfRanges(const RangeArrays& mask, int64_t n, int64_t blockSize);
 

@@ -63,6 +63,10 @@ struct PrimitiveKernels {
   bool (*softmaxRow)(float* x, size_t columns);
   void (*sumStrip)(const SumStrip&);
   void (*sumTokens)(const TokenSum&);
+  /** Unsigned keys in the order of the floats; -0 and 0 get the same. False if a value is NaN. */
+  bool (*orderedKeys)(const float* values, size_t count, uint32_t* keys);
+  /** Ascending indices of the keys >= lowest, into room for `count`; returns how many. */
+  size_t (*collect)(const uint32_t* keys, size_t count, uint32_t lowest, uint32_t* indices);
 };
 
 const PrimitiveKernels& primitiveKernels(Isa isa);

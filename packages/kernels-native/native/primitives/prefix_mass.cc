@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "primitives/kernels.h"
 #include "primitives/order.h"
 #include "primitives/top_k.h"
 
@@ -33,7 +34,7 @@ ptrdiff_t prefixMass(Context& context, const float* values, size_t count, double
   uint32_t* keys = context.partials.reserve<uint32_t>(3 * count);
   uint32_t* order = keys + count;
   uint32_t* other = order + count;
-  if (!orderedKeys(values, count, keys)) return -1;
+  if (!primitiveKernels(context.isa).orderedKeys(values, count, keys)) return -1;
   for (size_t i = 0; i < count; ++i) order[i] = static_cast<uint32_t>(i);
   for (unsigned shift = 0; shift < 32; shift += kDigitBits) {
     sortByDigit(keys, order, other, count, shift);

@@ -1,7 +1,9 @@
 #include "primitives/top_k.h"
 
 #include <atomic>
+#include <cstring>
 
+#include "primitives/kernels.h"
 #include "primitives/order.h"
 
 namespace winnow {
@@ -54,15 +56,6 @@ uint32_t chooseDigit(const uint32_t* counts, size_t digits, size_t& wanted) {
   return static_cast<uint32_t>(digit);
 }
 
-size_t collect(const uint32_t* keys, size_t columns, uint32_t lowest, uint32_t* candidates) {
-  size_t count = 0;
-  for (size_t i = 0; i < columns; ++i) {
-    candidates[count] = static_cast<uint32_t>(i);
-    count += keys[i] >= lowest;
-  }
-  return count;
-}
-
 /** Later digits decide among the candidates that share the first digits with the k-th largest key. */
 Threshold refine(const Scratch& s, size_t candidates, uint32_t prefix, size_t wanted) {
   unsigned shift = kFirstShift;
@@ -76,13 +69,13 @@ Threshold refine(const Scratch& s, size_t candidates, uint32_t prefix, size_t wa
   return {prefix, wanted};
 }
 
-bool topKRow(const float* values, size_t columns, size_t k, const Scratch& s, int32_t* out) {
-  if (!orderedKeys(values, columns, s.keys)) return false;
+bool topKRow(const PrimitiveKernels& kernels, const float* values, size_t columns, size_t k, const Scratch& s, int32_t* out) {
+  if (!kernels.orderedKeys(values, columns, s.keys)) return false;
   if (k == 0) return true;
   countFirstDigit(s.keys, columns, s.counts);
   size_t wanted = k;
   const uint32_t prefix = chooseDigit(s.counts, kDigits, wanted) << kFirstShift;
-  const size_t candidates = collect(s.keys, columns, prefix, s.candidates);
+  const size_t candidates = kernels.collect(s.keys, columns, prefix, s.candidates);
   const Threshold threshold = candidates == k ? Threshold{prefix, k} : refine(s, candidates, prefix, wanted);
   size_t ties = threshold.ties;
   size_t count = 0;
@@ -98,12 +91,13 @@ bool topKRow(const float* values, size_t columns, size_t k, const Scratch& s, in
 }  // namespace
 
 bool topKRows(Context& context, const float* values, size_t rows, size_t columns, size_t k, int32_t* out) {
+  const PrimitiveKernels& kernels = primitiveKernels(context.isa);
   for (AlignedBuffer& buffer : context.threadScratch) buffer.reserve<uint32_t>(scratchElements(columns));
   std::atomic<bool> ordered{true};
   context.pool.parallel(rows, [&](size_t row, int thread) {
     uint32_t* memory = context.threadScratch[static_cast<size_t>(thread)].reserve<uint32_t>(scratchElements(columns));
     const Scratch scratch{memory, memory + columns, memory + 2 * columns};
-    if (!topKRow(values + row * columns, columns, k, scratch, out + row * k)) ordered = false;
+    if (!topKRow(kernels, values + row * columns, columns, k, scratch, out + row * k)) ordered = false;
   });
   return ordered;
 }

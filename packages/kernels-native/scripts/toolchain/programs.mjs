@@ -4,8 +4,8 @@ import { basename, dirname, join } from "node:path";
 import { CompileError, compileUnits } from "./compile.mjs";
 import { linkProgram } from "./link.mjs";
 
-/** Builds and runs the `kind` programs ("test" or "bench") of every operation, or of one. */
-export async function runPrograms(build, units, kind, operation) {
+/** Builds and runs the `kind` programs ("test" or "bench") of every operation, or of one, with arguments. */
+export async function runPrograms(build, units, kind, [operation, ...programArguments]) {
   const nameOf = (unit) => basename(dirname(unit));
   const chosen = units[kind].filter((unit) => operation === undefined || nameOf(unit) === operation);
   if (chosen.length === 0) {
@@ -18,7 +18,8 @@ export async function runPrograms(build, units, kind, operation) {
   for (const [i, unit] of chosen.entries()) {
     const program = join(build.folder, kind, nameOf(unit));
     await linkProgram(build, [mains[i], ...library], program);
-    const { status, signal } = spawnSync(program, [], { stdio: "inherit" });
+    console.log(`native/${nameOf(unit)}/${kind}.cc`);
+    const { status, signal } = spawnSync(program, programArguments, { stdio: "inherit" });
     if (status !== 0)
       throw new CompileError(`native/${nameOf(unit)}/${kind}.cc failed (${signal ?? `exit status ${status}`}).`);
   }
