@@ -19,7 +19,8 @@ struct Bf16x32 {
 
 constexpr int kTileRows = 4;
 constexpr int kTileVecs = 1;
-constexpr int kOneRowVecs = 4;
+/** Keys of a decoder whose scores are summed side by side. */
+constexpr int kScoreKeys = 4;
 
 WINNOW_INLINE F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 WINNOW_INLINE F32x16 broadcast(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }

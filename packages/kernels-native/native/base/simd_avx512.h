@@ -18,7 +18,8 @@ using Bf16x32 = __m512i;
 
 constexpr int kTileRows = 6;
 constexpr int kTileVecs = 4;
-constexpr int kOneRowVecs = 4;
+/** Keys of a decoder whose scores are summed side by side. */
+constexpr int kScoreKeys = 16;
 
 WINNOW_INLINE __mmask16 firstLanes(int count) { return static_cast<__mmask16>((1u << count) - 1); }
 WINNOW_INLINE __mmask32 firstHalves(int count) { return static_cast<__mmask32>((uint64_t{1} << count) - 1); }

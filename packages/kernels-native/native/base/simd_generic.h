@@ -16,7 +16,8 @@ struct Bf16x32 {
 
 constexpr int kTileRows = 4;
 constexpr int kTileVecs = 1;
-constexpr int kOneRowVecs = 1;
+/** Keys of a decoder whose scores are summed side by side. */
+constexpr int kScoreKeys = 4;
 
 template <class Fn>
 WINNOW_INLINE F32x16 lanes(const Fn& fn) {
