@@ -86,7 +86,7 @@ describe.skipIf(!hasCompiler)("build with a compiler", () => {
     write("native/b/b.cc", "int other() { return undeclared; }\n");
     const { status, stderr } = build();
     expect(status).toBe(1);
-    expect(stderr).toMatch(/Cannot compile native.b.b\.cc:[^]*undeclared/);
+    expect(stderr).toMatch(/Cannot compile native.b.b\.cc:[\s\S]*undeclared/);
   });
 
   test("runs tests and passes on their failure", () => {

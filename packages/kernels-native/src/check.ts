@@ -10,10 +10,16 @@ export function check(holds: boolean, operation: string, argument: string, expec
 /** Native code counts with 32 bits. */
 const MOST = 2 ** 31 - 1;
 
+// Messages are put together only where a check fails: a decoder passes about a thousand checks per token.
+
 /** Integer in [low, high]. */
 export function checkInteger(operation: string, argument: string, value: number, low = 0, high = MOST): void {
-  const inside = Number.isSafeInteger(value) && value >= low && value <= high;
-  check(inside, operation, argument, `be an integer in ${low}..${high}`, value);
+  if (isInteger(value, low, high)) return;
+  check(false, operation, argument, `be an integer in ${low}..${high}`, value);
+}
+
+function isInteger(value: number, low: number, high: number): boolean {
+  return Number.isSafeInteger(value) && value >= low && value <= high;
 }
 
 export function checkFinite(operation: string, argument: string, value: number): void {
@@ -24,8 +30,8 @@ type ArrayType = typeof Float32Array | typeof Uint16Array | typeof Int32Array;
 
 /** Array of that very type with at least `length` elements; its memory may be shared. */
 export function checkArray(operation: string, argument: string, array: unknown, type: ArrayType, length = 0): void {
-  const fits = array instanceof type && array.length >= length;
-  check(fits, operation, argument, `be a ${type.name} of at least ${length} elements`, array);
+  if (array instanceof type && array.length >= length) return;
+  check(false, operation, argument, `be a ${type.name} of at least ${length} elements`, array);
 }
 
 /** Float32Array, or Uint16Array of bf16 bits, as `dtype` says. */
@@ -35,25 +41,33 @@ export function checkData(
   x: { dtype: string; data: FloatData },
   length: number,
 ): void {
+  const type = x.dtype === "bf16" ? Uint16Array : Float32Array;
+  if ((x.dtype === "bf16" || x.dtype === "f32") && x.data instanceof type && x.data.length >= length) return;
   check(x.dtype === "f32" || x.dtype === "bf16", operation, `${argument}.dtype`, 'be "f32" or "bf16"', x.dtype);
-  checkArray(operation, `${argument}.data`, x.data, x.dtype === "f32" ? Float32Array : Uint16Array, length);
+  checkArray(operation, `${argument}.data`, x.data, type, length);
 }
 
 /** A view that lies inside its data and has the `wanted` fields. */
 export function checkHeads(operation: string, argument: string, x: HeadTensor, wanted: Partial<HeadTensor> = {}): void {
   check(typeof x === "object" && x !== null, operation, argument, "be a HeadTensor", x);
-  checkInteger(operation, `${argument}.heads`, x.heads, 1);
-  checkInteger(operation, `${argument}.length`, x.length);
-  checkInteger(operation, `${argument}.headDim`, x.headDim, 1);
-  for (const step of ["offset", "headStride", "tokenStride"] as const) {
-    checkInteger(operation, `${argument}.${step}`, x[step], 0, Number.MAX_SAFE_INTEGER);
+  for (const [field, low, high] of headFields) {
+    if (!isInteger(x[field], low, high)) checkInteger(operation, `${argument}.${field}`, x[field], low, high);
   }
   checkData(operation, argument, x, endOf(x));
-  for (const [field, value] of Object.entries(wanted)) {
-    const given = x[field as keyof HeadTensor];
-    check(given === value, operation, `${argument}.${field}`, `be ${value}`, given);
+  for (const field in wanted) {
+    const [expected, given] = [wanted[field as keyof HeadTensor], x[field as keyof HeadTensor]];
+    if (given !== expected) check(false, operation, `${argument}.${field}`, `be ${expected}`, given);
   }
 }
+
+const headFields = [
+  ["heads", 1, MOST],
+  ["length", 0, MOST],
+  ["headDim", 1, MOST],
+  ["offset", 0, Number.MAX_SAFE_INTEGER],
+  ["headStride", 0, Number.MAX_SAFE_INTEGER],
+  ["tokenStride", 0, Number.MAX_SAFE_INTEGER],
+] as const;
 
 export function checkHead(operation: string, argument: string, head: number, x: HeadTensor): void {
   checkInteger(operation, argument, head, 0, x.heads - 1);
