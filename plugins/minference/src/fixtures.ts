@@ -7,6 +7,7 @@ import {
   maskFixtureContext,
   maskFixtureOutputs,
   type Operations,
+  type RangesMask,
   type VerticalSlashBlocks,
   verticalSlashBlocks,
 } from "@winnow/core";
@@ -15,7 +16,7 @@ import { type HeadEntry, headTypes } from "./head-config.js";
 import { headPattern, minference } from "./minference.js";
 import { options as schema } from "./options.js";
 import { searchByRecall } from "./search.js";
-import { createScratch, estimateLines, selectLines } from "./vertical-slash.js";
+import { createScratch, estimateLines, type Lines, selectLines } from "./vertical-slash.js";
 
 type Outputs = Record<string, ArrayLike<number>>;
 
@@ -35,7 +36,8 @@ function runVerticalSlash(fixture: Fixture, operations: Operations): Outputs {
     const sizes = headPattern(["vertical_and_slash", v, s], n, options);
     return { ...scores, lines: selectLines(estimate, sizes, options, operations) };
   });
-  const masks = (exact: boolean) => heads.map(({ lines }): Mask => ({ form: "vertical-slash", ...lines, exact }));
+  const covers = heads.map(({ lines }): Mask => ({ form: "vertical-slash", ...lines, exact: false }));
+  const exact = heads.map(({ lines }) => exactPairs(lines, n));
   const columns = heads.map(({ lines }) => lines.columns);
   const slashes = heads.map(({ lines }) => lines.slashes);
   return {
@@ -47,8 +49,29 @@ function runVerticalSlash(fixture: Fixture, operations: Operations): Outputs {
       heads.map(({ lines }) => verticalSlashBlocks(lines.columns, lines.slashes, n, params.block)),
       Math.ceil(n / params.block),
     ),
-    ...maskFixtureOutputs(fixture, masks(false), operations),
-    ...(fixture.tensors.has("out.o_exact") && { "out.o_exact": attendFixture(fixture, masks(true), operations) }),
+    ...maskFixtureOutputs(fixture, covers, operations),
+    ...(fixture.tensors.has("out.o_exact") && { "out.o_exact": attendFixture(fixture, exact, operations) }),
+  };
+}
+
+/** The wanted pairs as one list of keys per row: unlike the exact vertical-slash form, every kernel package takes it. O(n^2). */
+function exactPairs({ columns, slashes }: Lines, n: number): RangesMask {
+  const columnOffsets = new Int32Array(n + 1);
+  const keys: number[] = [];
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) if (columns.includes(j) || slashes.includes(i - j)) keys.push(j);
+    columnOffsets[i + 1] = keys.length;
+  }
+  const none = new Int32Array(0);
+  return {
+    form: "ranges",
+    blockSize: 1,
+    rangeOffsets: new Int32Array(n + 1),
+    ranges: none,
+    rangeFlags: new Uint8Array(0),
+    columnOffsets,
+    columns: Int32Array.from(keys),
+    bands: [],
   };
 }
 
