@@ -18,15 +18,20 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 const hasCompiler = ["c++", "g++", "clang++"].some((command) => spawnSync(command, ["--version"]).status === 0);
 const scripts = fileURLToPath(new URL("../scripts", import.meta.url));
 
+/** What Node calls when it loads an add-on. */
+const emptyAddon =
+  'extern "C" __attribute__((visibility("default"))) void* napi_register_module_v1(void*, void* exports) { return exports; }\n';
+
 let folder: string;
 
-/** A package with the real build script and two tiny translation units. */
+/** A package with the real build script and three tiny translation units. */
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "winnow-build-"));
   cpSync(scripts, join(folder, "scripts"), { recursive: true });
   write("native/a/a.h", "int answer();\n");
   write("native/a/a.cc", '#include "a/a.h"\nint answer() { return 42; }\n');
   write("native/b/b.cc", "int other() { return 1; }\n");
+  write("native/c/c.cc", emptyAddon);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -87,6 +92,14 @@ describe.skipIf(!hasCompiler)("build with a compiler", () => {
     const { status, stderr } = build();
     expect(status).toBe(1);
     expect(stderr).toMatch(/Cannot compile native.b.b\.cc:[\s\S]*undeclared/);
+  });
+
+  test("ends with status 1 for an add-on that Node cannot load, and keeps none", () => {
+    write("native/b/b.cc", "extern int nowhere;\nint* other() { return &nowhere; }\n");
+    const { status, stderr } = build();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/linked but does not load:[\s\S]*nowhere/);
+    expect(existsSync(join(folder, "build/winnow_native.node"))).toBe(false);
   });
 
   test("runs tests and passes on their failure", () => {

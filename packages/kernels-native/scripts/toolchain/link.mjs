@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { CompileError, hashOf, runTool, temporaryName } from "./compile.mjs";
 
@@ -12,8 +13,18 @@ export async function linkProgram(build, objects, path, { addon = false } = {}) 
   const temporary = temporaryName(path);
   const { status, output } = await runTool(command, [...prefix, ...objects, ...flags, "-o", temporary]);
   if (status !== 0) throw new CompileError(`Cannot link ${relative(build.root, path)}:\n${output}`);
+  if (addon) requireLoadable(temporary);
   renameSync(temporary, path);
   writeFileSync(record, key);
+}
+
+/** Undefined symbols are no error for the linker of a shared library, since Node has some of them: only loading tells. */
+function requireLoadable(path) {
+  const script = "process.dlopen({ exports: {} }, process.argv[1])";
+  const { status, stderr } = spawnSync(process.execPath, ["-e", script, path], { encoding: "utf8" });
+  if (status === 0) return;
+  rmSync(path);
+  throw new CompileError(`The add-on was linked but does not load:\n${stderr}`);
 }
 
 /** Node's own symbols are found when it loads the add-on. */
