@@ -1,0 +1,25 @@
+import { availableParallelism, cpus, totalmem } from "node:os";
+
+/** Where numbers were measured; without this they mean nothing. */
+export interface Conditions {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly platform: string;
+  readonly node: string;
+  readonly threads: number;
+  /** Instruction set of the native kernels. */
+  readonly isa: string;
+}
+
+export function conditions(kernels: { readonly threads: number; readonly isa: string }): Conditions {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    platform: `${process.platform}-${process.arch}`,
+    node: process.version,
+    threads: kernels.threads,
+    isa: kernels.isa,
+  };
+}

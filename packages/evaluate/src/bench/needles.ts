@@ -1,0 +1,34 @@
+import type { Engine } from "@winnow/runtime";
+import { defaultHaystack, readSentences } from "../needle/haystack.js";
+import { buildNeedlePrompt, type NeedlePrompt } from "../needle/needle-prompt.js";
+import type { BenchHooks } from "./measure.js";
+
+export interface BenchPrompt extends NeedlePrompt {
+  /** Where the needle stands: 0 start, 1 end. */
+  readonly depth: number;
+  readonly seed: number;
+}
+
+/** Tokens of an answer: enough for a number of seven digits, whatever the tokenizer. */
+export const ANSWER_TOKENS = 16;
+
+/** `count` needle prompts with depths spread evenly over [0, 1] and seeds 1, 2, .... Same tokenizer, same prompts. */
+export async function needlePrompts(
+  engine: Engine,
+  { count, length, signal }: { readonly count: number; readonly length: number } & Pick<BenchHooks, "signal">,
+): Promise<BenchPrompt[]> {
+  const sentences = await readSentences(defaultHaystack);
+  const prompts: BenchPrompt[] = [];
+  for (let index = 0; index < count; index++) {
+    const depth = depthOf(index, count);
+    const seed = index + 1;
+    const encode = (text: string) => engine.encode(text, { signal });
+    const options = { length, answerTokens: ANSWER_TOKENS, depth, seed, sentences };
+    prompts.push({ ...(await buildNeedlePrompt(encode, options)), depth, seed });
+  }
+  return prompts;
+}
+
+export function depthOf(index: number, count: number): number {
+  return count === 1 ? 0.5 : index / (count - 1);
+}
