@@ -68,10 +68,10 @@ class TilePlan {
 /** Lanes of `tile` that row `row` keeps. */
 uint32_t keptLanes(const PrefillMask& mask, const TileRef& tile, int64_t row);
 
-/** Upper bound of the cells of a block, to schedule heavy blocks first. */
+/** Keys that a block looks at, roughly: heavy blocks are scheduled first. */
 int64_t estimateKeys(const PrefillMask& mask, int64_t block, int64_t rowEnd);
 
-/** Query blocks of a mask over n rows, and their height. */
+/** Rows per query block of a mask. */
 int64_t blockRows(const PrefillMask& mask);
 
 }  // namespace winnow

@@ -17,6 +17,7 @@ using F32x16 = __m512;
 using Bf16x32 = __m512i;
 
 constexpr int kTileRows = 6;
+/** 1 or 4 (see forVecs in base/gemm.inc). */
 constexpr int kTileVecs = 4;
 /** Keys of a decoder whose scores are summed side by side. */
 constexpr int kScoreKeys = 16;
