@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { WinnowError } from "@winnow/core";
 import { Command, CommanderError } from "commander";
+import { addBenchCommands } from "./bench/options.js";
 import { addSharedOptions } from "./commands/shared-options.js";
 import type { CommandContext, ExitStatus } from "./context.js";
 import { integerOption, notice } from "./io.js";
@@ -66,6 +67,8 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
     .action((plugin, file, options) =>
       run(async (context) => (await import("./commands/tune.js")).tuneCommand(plugin, file, options, context)),
     );
+
+  addBenchCommands(program, (work) => run(async (context) => work(await import("./commands/bench.js"), context)));
 
   return program;
 }

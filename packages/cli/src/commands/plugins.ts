@@ -1,10 +1,10 @@
-import { createPluginRegistry } from "@winnow/runtime";
+import { PluginRegistry } from "@winnow/runtime";
 import type { ExitStatus } from "../context.js";
 import { print, printJson, table } from "../io.js";
 
 /** `winnow plugins list`: what is installed, from manifests alone. */
 export async function listPluginsCommand(options: { readonly json?: boolean }): Promise<ExitStatus> {
-  const plugins = createPluginRegistry({ folder: process.cwd() }).list();
+  const plugins = new PluginRegistry({ folder: process.cwd() }).list();
   if (options.json) printJson(plugins);
   else
     print(

@@ -2,7 +2,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Operations } from "@winnow/core";
 import { exitStatus, type VerifyReport, verifyFolder } from "@winnow/evaluate";
-import { createPluginRegistry, loadKernelPackage } from "@winnow/runtime";
+import { loadKernelPackage, PluginRegistry } from "@winnow/runtime";
 import type { CommandContext, ExitStatus } from "../context.js";
 import { print, printJson, startProgress, table } from "../io.js";
 
@@ -21,7 +21,7 @@ export async function verifyCommand(
 ): Promise<ExitStatus> {
   const kernels = await loadKernelPackage(options.kernels);
   const instance = await kernels.load({ threads: options.threads ?? 2, isa: "auto" });
-  const registry = createPluginRegistry({ folder: process.cwd() });
+  const registry = new PluginRegistry({ folder: process.cwd() });
   const progress = startProgress("verify");
   try {
     const report = await verifyFolder(resolve(folder), {

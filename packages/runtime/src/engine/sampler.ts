@@ -73,12 +73,21 @@ function candidates(scores: Float32Array, options: SamplingOptions): Candidates 
   if (options.topK > 0) ids.length = Math.min(ids.length, options.topK);
   const weights = ids.map((id) => Math.exp((scores[id] - best) / options.temperature));
   if (options.topP < 1) {
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
-    let mass = 0;
-    const count = weights.findIndex((weight) => (mass += weight) >= options.topP * total) + 1;
-    if (count > 0) ids.length = weights.length = count;
+    const count = nucleus(weights, options.topP);
+    return { ids: ids.slice(0, count), weights: weights.slice(0, count) };
   }
   return { ids, weights };
+}
+
+/** How many of the descending weights it takes to reach the share `p` of their sum. */
+function nucleus(weights: readonly number[], p: number): number {
+  const target = p * weights.reduce((sum, weight) => sum + weight, 0);
+  let mass = 0;
+  for (let count = 0; count < weights.length; count++) {
+    mass += weights[count];
+    if (mass >= target) return count + 1;
+  }
+  return weights.length;
 }
 
 function drawFrom({ ids, weights }: Candidates, uniform: number): number {

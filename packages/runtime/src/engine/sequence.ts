@@ -4,8 +4,9 @@ import type { FloatData, FloatDtype, HeadTensor, ModelShape } from "@winnow/core
  * One sequence between tasks: plain data over shared memory, so that any worker can go on with it.
  */
 export interface SequenceState {
+  readonly promptLength: number;
   /** Tokens seen: the position of the next token. */
-  position: number;
+  readonly position: number;
   readonly layers: LayerCache[];
   /** State of each planned KV pruner, in the plan's order. */
   readonly prunerStates: unknown[];

@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { WinnowError } from "@winnow/core";
 import { Piscina } from "piscina";
 import type { Task, TaskOutcome, WorkerEvent } from "../messages.js";
@@ -49,7 +49,7 @@ export class WorkerPool {
     try {
       const task = { ...body, cancel, events: port2 } as Task;
       const outcome = await this.#piscina.run(task, { transferList: [port2], signal: kill.signal });
-      if (onEvent) await drained(port1);
+      if (onEvent) deliverWaiting(port1, onEvent);
       if ("error" in outcome) throw WinnowError.fromPlain(outcome.error);
       return outcome.ok as Result;
     } catch (error) {
@@ -80,7 +80,7 @@ export class WorkerPool {
   }
 }
 
-/** The worker closes its end last, so `close` arrives after every event. */
-function drained(port: MessagePort): Promise<void> {
-  return new Promise((resolve) => port.once("close", resolve));
+/** Events that were sent before the outcome but have not been dispatched yet. */
+function deliverWaiting(port: MessagePort, onEvent: (event: WorkerEvent) => void): void {
+  for (let waiting = receiveMessageOnPort(port); waiting; waiting = receiveMessageOnPort(port)) onEvent(waiting.message);
 }

@@ -148,7 +148,7 @@ export class DecodeRun {
     const context: DecodeContext = {
       model: shape,
       layer,
-      step: this.position,
+      step: this.position - this.#task.sequence.promptLength,
       position: this.position,
       q: this.#q,
       k,

@@ -32,8 +32,8 @@ export async function createPlanPlugins(plan: Plan): Promise<PlanPlugins> {
     masker(planned) {
       if (planned.masker === "dense") return undefined;
       const key = JSON.stringify([planned.masker, planned.options]);
-      let masker = maskers.get(key);
-      if (!masker) maskers.set(key, (masker = makeMasker(definitions, planned, shape)));
+      const masker = maskers.get(key) ?? makeMasker(definitions, planned, shape);
+      maskers.set(key, masker);
       return masker;
     },
     pruners: plan.decode.map((planned) => ({ planned, pruner: makePruner(definitions, planned, shape) })),

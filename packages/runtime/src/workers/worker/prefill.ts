@@ -79,7 +79,7 @@ class PrefillRun {
     }
     const logits = new Float32Array(decoder.config.vocabSize);
     await this.#clock.timeAsync("projection", () => decoder.logits(this.#rows(this.#n - 1, this.#n), 1, logits));
-    const sequence: SequenceState = { position: this.#n, layers, prunerStates, logits };
+    const sequence: SequenceState = { promptLength: this.#n, position: this.#n, layers, prunerStates, logits };
     return {
       sequence,
       stats: {

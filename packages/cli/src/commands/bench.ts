@@ -1,0 +1,110 @@
+import type { BenchHooks } from "@winnow/evaluate/bench";
+import * as benches from "@winnow/evaluate/bench";
+import { createEngine, type Engine, PluginRegistry, readConfig } from "@winnow/runtime";
+import type {
+  DecodeCommandOptions,
+  EngineBenchOptions,
+  EstimateCommandOptions,
+  KernelBenchOptions,
+  PrefillCommandOptions,
+  ResponsivenessCommandOptions,
+} from "../bench/options.js";
+import * as tables from "../bench/tables.js";
+import type { CommandContext, ExitStatus } from "../context.js";
+import { print, printJson, startProgress } from "../io.js";
+import { parseAssignments } from "./assignments.js";
+import { setsOf } from "./shared-options.js";
+
+const dtypes = ["f32", "bf16"] as const;
+
+export function benchAttentionCommand(options: KernelBenchOptions, context: CommandContext): Promise<ExitStatus> {
+  interruptAtOnce();
+  return show(options, context, tables.attentionTable, (hooks) =>
+    benches.benchAttention({ ...options, shapes: options.shape, ...hooks }),
+  );
+}
+
+export function benchMasksCommand(options: KernelBenchOptions, context: CommandContext): Promise<ExitStatus> {
+  interruptAtOnce();
+  return show(options, context, tables.masksTable, (hooks) =>
+    benches.benchMasks({ ...options, ...hooks, dtypes, shape: options.shape[0], length: options.lengths[0] }),
+  );
+}
+
+export async function benchEstimateCommand(
+  options: EstimateCommandOptions,
+  context: CommandContext,
+): Promise<ExitStatus> {
+  interruptAtOnce();
+  const plugin = await new PluginRegistry({ folder: process.cwd() }).load(options.masker);
+  const pluginOptions = parseAssignments(options.option ?? []);
+  return show(options, context, tables.estimateTable, (hooks) =>
+    benches.benchEstimate({ ...options, ...hooks, plugin, options: pluginOptions, dtypes, shape: options.shape[0] }),
+  );
+}
+
+export function benchPrefillCommand(options: PrefillCommandOptions, context: CommandContext): Promise<ExitStatus> {
+  if (options.baseline) interruptAtOnce();
+  return show(options, context, tables.prefillTable, async (hooks) => {
+    await using engine = await openEngine(options, hooks);
+    const densePrompts = options.densePrompts ?? options.prompts;
+    const baselinePrompts = options.baseline ? options.baselinePrompts : 0;
+    return await benches.benchPrefill(engine, { ...options, ...hooks, densePrompts, baselinePrompts });
+  });
+}
+
+export function benchDecodeCommand(options: DecodeCommandOptions, context: CommandContext): Promise<ExitStatus> {
+  if (options.baseline) interruptAtOnce();
+  return show(options, context, tables.decodeTable, async (hooks) => {
+    await using pruned = await openEngine(options, hooks);
+    await using full = await openEngine(options, hooks, ["decode={kvPruner: none}"]);
+    return await benches.benchDecode({ full, pruned }, { ...options, ...hooks, baseline: Boolean(options.baseline) });
+  });
+}
+
+export function benchMemoryCommand(options: EngineBenchOptions, context: CommandContext): Promise<ExitStatus> {
+  const winnow = [process.execPath, process.argv[1]];
+  return show(options, context, tables.memoryTable, (hooks) =>
+    benches.benchMemory({ ...options, ...hooks, winnow, sets: engineSets(options) }),
+  );
+}
+
+export function benchResponsivenessCommand(
+  options: ResponsivenessCommandOptions,
+  context: CommandContext,
+): Promise<ExitStatus> {
+  return show(options, context, tables.responsivenessTable, async (hooks) => {
+    await using engine = await openEngine(options, hooks);
+    return await benches.benchResponsiveness(engine, { ...options, ...hooks });
+  });
+}
+
+async function show<Result>(
+  options: { readonly json?: boolean },
+  { signal }: CommandContext,
+  describe: (result: Result) => string,
+  measure: (hooks: BenchHooks) => Promise<Result>,
+): Promise<ExitStatus> {
+  const progress = startProgress("bench");
+  const result = await measure({ signal, onProgress: progress.update }).finally(() => progress.stop());
+  if (options.json) printJson(result);
+  else print(describe(result));
+  return 0;
+}
+
+function openEngine(
+  options: EngineBenchOptions,
+  { signal }: BenchHooks,
+  sets: readonly string[] = [],
+): Promise<Engine> {
+  return createEngine(readConfig(options.config, [...engineSets(options), ...sets]), { signal });
+}
+
+function engineSets({ threads = 2, ...options }: EngineBenchOptions): string[] {
+  return setsOf({ ...options, threads });
+}
+
+/** These benchmarks run kernels on this thread, where a handler would wait for them. Without one, Ctrl-C ends the process itself; nothing needs to be put in order. */
+function interruptAtOnce(): void {
+  process.removeAllListeners("SIGINT");
+}

@@ -1,0 +1,61 @@
+import { resolve } from "node:path";
+import { type ConfigDocument, configFromObject, readConfig } from "../config/config.js";
+import type { PipelineInput } from "../config/schema.js";
+import { makePlan, type PlanOptions } from "../plan/make-plan.js";
+import { readModelInfo } from "../plan/model-info.js";
+import type { Plan } from "../plan/plan.js";
+import { createEngineContainer, tokens } from "../registry/container.js";
+import { WorkerPool } from "../workers/main/pool.js";
+import type { LoadResult } from "../workers/messages.js";
+import { Engine, type RunHooks } from "./engine.js";
+
+/** A YAML file, an object of the same form, or a configuration that was read already. */
+export type ConfigSource = string | PipelineInput | ConfigDocument;
+
+export interface CreateEngineOptions extends RunHooks, PlanOptions {
+  /** Assignments over the configuration, `path=value`, as `--set` takes them. */
+  readonly sets?: readonly string[];
+  /** What relative paths of an object configuration are relative to. Default: the current folder. */
+  readonly folder?: string;
+}
+
+/** Resolves a configuration without reading weights. Errors: `ERR_CONFIG_*`, `ERR_OPTION_*`, `ERR_PLAN_CONFLICT`, `ERR_PLUGIN_*`, `ERR_MODEL_*`, `ERR_KERNEL_UNSUPPORTED`. */
+export async function createPlan(source: ConfigSource, options: CreateEngineOptions = {}): Promise<Plan> {
+  const config = documentOf(source, options);
+  const registry = createEngineContainer(config).resolve(tokens.registry);
+  return makePlan(config, readModelInfo(config.value.model), registry, options);
+}
+
+/**
+ * Plans, starts the workers and loads the weights (once, in shared memory). Close the engine when done, or declare it with `await using`.
+ *
+ * @example
+ * const engine = await createEngine({ model: "models/winnow-16m-32k", prefill: { masker: "minference" } });
+ * for await (const token of engine.generate("Once upon a time")) process.stdout.write(token.text);
+ * await engine.close();
+ */
+export async function createEngine(source: ConfigSource, options: CreateEngineOptions = {}): Promise<Engine> {
+  const config = documentOf(source, options);
+  const plan = await createPlan(config, options);
+  const pool = new WorkerPool(plan.workers);
+  try {
+    const loaded = await pool.run<LoadResult>({ type: "load", plan }, {
+      ...(options.signal && { signal: options.signal }),
+      onEvent: (event) => event.event === "progress" && options.onProgress?.(event.share, event.label),
+    });
+    return new Engine(config, plan, pool, loaded);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+}
+
+function documentOf(source: ConfigSource, { sets, folder }: CreateEngineOptions): ConfigDocument {
+  if (typeof source === "string") return readConfig(resolve(source), sets);
+  if (isDocument(source)) return source;
+  return configFromObject(source, { ...(folder !== undefined && { folder }), ...(sets && { sets }) });
+}
+
+function isDocument(source: PipelineInput | ConfigDocument): source is ConfigDocument {
+  return "placed" in source && "value" in source;
+}

@@ -1,0 +1,66 @@
+import type { Plan, PlannedMasker, ProvenanceEntry } from "./plan.js";
+
+/** A plan as text: what runs in which layers and heads, on which kernels, and where every value came from. Same plan, same text. */
+export function explainPlan(plan: Plan): string {
+  const { shape } = plan.model;
+  return [
+    `model       ${plan.model.folder}`,
+    `            ${plan.model.architecture}: ${shape.layers} layers, ${shape.queryHeads} query / ${shape.kvHeads} KV heads of ${shape.headDim}, context ${shape.contextLength}`,
+    `precision   ${plan.precision} (projections, attention, KV cache)`,
+    `workers     ${plan.workers}, each with ${plan.threads} thread${plan.threads === 1 ? "" : "s"} inside an operation`,
+    `kernels     ${kernelLines(plan).join("\n            ")}`,
+    `prefill     ${prefillLines(plan).join("\n            ")}`,
+    `decode      ${decodeLines(plan).join("\n            ")}`,
+    ...(plan.plugins.length > 0 ? [`plugins     ${plan.plugins.map(({ id, package: name, version }) => `${id} (${name} ${version})`).join(", ")}`] : []),
+    ...plan.fallbacks.map(({ operation, used, wanted, reason }) => `fallback    ${operation} on ${used} instead of ${wanted}: ${reason}`),
+    "",
+    "values",
+    ...table(plan.provenance.map(({ path, value, ...origin }) => [path, JSON.stringify(value) ?? "not set", describeOrigin(origin)])),
+  ].join("\n");
+}
+
+function kernelLines(plan: Plan): string[] {
+  const byPackage = new Map<string, string[]>();
+  for (const [operation, id] of Object.entries(plan.kernels.assignment)) byPackage.set(id, [...(byPackage.get(id) ?? []), operation]);
+  return [...byPackage].map(([id, operations]) => `${id}: ${operations.join(", ")}`).concat(`instruction set: ${plan.kernels.isa}`);
+}
+
+function prefillLines(plan: Plan): string[] {
+  const lines: { layers: number[]; groups: PlannedMasker[] }[] = [];
+  for (let layer = 0; layer < plan.model.shape.layers; layer++) {
+    const groups = plan.prefill.filter((group) => group.layer === layer);
+    const last = lines.at(-1);
+    if (last && sameGroups(last.groups, groups)) last.layers.push(layer);
+    else lines.push({ layers: [layer], groups });
+  }
+  return lines.flatMap(({ layers, groups }) =>
+    groups.map((group) => {
+      const whole = group.heads.start === 0 && group.heads.end === plan.model.shape.queryHeads;
+      return `layers ${range(layers[0], layers.at(-1)!)}${whole ? "" : `, heads ${range(group.heads.start, group.heads.end - 1)}`}: ${group.masker}`;
+    }),
+  );
+}
+
+function sameGroups(a: readonly PlannedMasker[], b: readonly PlannedMasker[]): boolean {
+  const key = (groups: readonly PlannedMasker[]) => JSON.stringify(groups.map(({ heads, masker, options }) => [heads, masker, options]));
+  return key(a) === key(b);
+}
+
+function decodeLines(plan: Plan): string[] {
+  const planned = plan.decode.map(({ layers, kvPruner }) => `layers ${range(layers.start, layers.end - 1)}: ${kvPruner}`);
+  const rest = plan.decode.reduce((count, { layers }) => count - (layers.end - layers.start), plan.model.shape.layers);
+  return rest > 0 ? [...planned, `${planned.length > 0 ? "other" : "all"} layers: full cache`] : planned;
+}
+
+function range(first: number, last: number): string {
+  return first === last ? `${first}` : `${first}-${last}`;
+}
+
+function describeOrigin({ origin, location }: Omit<ProvenanceEntry, "path" | "value">): string {
+  return location ? `${location.file}:${location.line}:${location.column}` : { set: "--set", yaml: "configuration", code: "program" }[origin as string] ?? origin;
+}
+
+function table(rows: readonly string[][]): string[] {
+  const widths = rows.reduce<number[]>((most, row) => row.map((cell, column) => Math.max(most[column] ?? 0, cell.length)), []);
+  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd()}`);
+}

@@ -1,0 +1,50 @@
+import { listOptions, type OptionEntry, type PluginDefinition } from "@winnow/core";
+import { z } from "zod";
+import { pipelineSchema } from "../config/schema.js";
+
+type Json = Record<string, unknown>;
+
+/**
+ * JSON Schema of a pipeline for editors: ids of the given plugins complete, their options are checked by the id beside them,
+ * and every option shows its description, unit, symbol and source.
+ */
+export function pipelineJsonSchema(plugins: readonly PluginDefinition[]): Json {
+  const schema = z.toJSONSchema(pipelineSchema, { target: "draft-7", io: "input", unrepresentable: "any" }) as Json;
+  const maskers = plugins.filter(({ kind }) => kind === "masker" || kind === "block-scorer");
+  const pruners = plugins.filter(({ kind }) => kind === "kv-pruner" || kind === "evict-scorer");
+  for (const section of sections(schema, "prefill")) addPlugins(section, "masker", "dense", "Plain causal attention.", maskers);
+  for (const section of sections(schema, "decode")) addPlugins(section, "kvPruner", "none", "Read and keep the whole cache.", pruners);
+  return { title: "Winnow pipeline", ...schema };
+}
+
+/** A section and the entries of its overrides. */
+function sections(schema: Json, name: string): Json[] {
+  const section = (schema.properties as Record<string, Json>)[name];
+  const overrides = (section.properties as Record<string, Json>).overrides;
+  return [section, overrides.items as Json];
+}
+
+function addPlugins(section: Json, key: string, none: string, noneText: string, plugins: readonly PluginDefinition[]): void {
+  const properties = section.properties as Record<string, Json>;
+  const known = [{ const: none, description: noneText }, ...plugins.map(({ id, summary }) => ({ const: id, description: summary }))];
+  properties[key] = { ...properties[key], anyOf: [...known, { type: "string", description: "Another plugin: package name or relative path." }] };
+  section.allOf = plugins.map((plugin) => ({
+    if: { properties: { [key]: { const: plugin.id } }, required: [key] },
+    then: { properties: { options: optionsSchema(plugin) } },
+  }));
+}
+
+function optionsSchema(plugin: PluginDefinition): Json {
+  const schema = z.toJSONSchema(plugin.options, { target: "draft-7", io: "input", unrepresentable: "any" }) as Json;
+  const properties = schema.properties as Record<string, Json>;
+  for (const entry of listOptions(plugin.options)) {
+    const { unit, symbol, source, format, ...own } = properties[entry.name];
+    properties[entry.name] = { ...own, description: hoverText(entry) };
+  }
+  return { type: "object", properties, additionalProperties: false };
+}
+
+function hoverText({ description, unit, symbol, source }: OptionEntry): string {
+  const facts = [unit && `Unit: ${unit}.`, symbol && `Symbol in the paper: ${symbol}.`, source && `Source: ${source}.`];
+  return [description, ...facts.filter(Boolean)].join(" ");
+}

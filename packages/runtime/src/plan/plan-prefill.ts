@@ -1,0 +1,69 @@
+import type { ModelShape, PluginKind } from "@winnow/core";
+import type { ConfigDocument } from "../config/config.js";
+import { expandSelection, type Selection } from "../config/selection.js";
+import type { PluginRegistry } from "../registry/registry.js";
+import { choosePlugin, type PluginChoice } from "./plugin-choice.js";
+import type { PlannedMasker } from "./plan.js";
+
+const maskerKinds: readonly PluginKind[] = ["masker", "block-scorer"];
+
+export interface PrefillPlan {
+  readonly groups: readonly PlannedMasker[];
+  readonly choices: readonly PluginChoice[];
+}
+
+/** A masker for each layer and head: the section's own, then the overrides in order; neighbouring heads with the same choice make one group. */
+export async function planPrefill(document: ConfigDocument, registry: PluginRegistry, shape: ModelShape): Promise<PrefillPlan> {
+  const { prefill } = document.value;
+  const table: (PluginChoice | undefined)[][] = Array.from({ length: shape.layers }, () => new Array(shape.queryHeads));
+  const choices: PluginChoice[] = [];
+  const choose = async (path: readonly (string | number)[], masker: string) => {
+    if (masker === "dense") return refuseOptions(document, path);
+    const choice = await choosePlugin(document, registry, { path, key: "masker", kinds: maskerKinds }, shape);
+    choices.push(choice);
+    return choice;
+  };
+  const base = await choose(["prefill"], prefill.masker);
+  for (const row of table) row.fill(base);
+  for (const [index, override] of prefill.overrides.entries()) {
+    const path = ["prefill", "overrides", index];
+    const choice = await choose(path, override.masker);
+    const layers = select(document, [...path, "layers"], override.layers, shape.layers, "layers");
+    const heads = select(document, [...path, "heads"], override.heads, shape.queryHeads, "query heads");
+    for (const layer of layers) for (const head of heads) table[layer][head] = choice;
+  }
+  return { groups: table.flatMap((row, layer) => groupHeads(row, layer)), choices };
+}
+
+function groupHeads(row: readonly (PluginChoice | undefined)[], layer: number): PlannedMasker[] {
+  const groups: PlannedMasker[] = [];
+  for (let start = 0, end = 1; start < row.length; start = end) {
+    for (end = start + 1; end < row.length && row[end] === row[start]; ) end++;
+    const choice = row[start];
+    groups.push({ layer, heads: { start, end }, masker: choice?.plugin.id ?? "dense", options: choice?.options ?? {} });
+  }
+  return groups;
+}
+
+/** Numbers of an override's selection; all of them where it has none. Errors name the model's limit. */
+export function select(
+  document: ConfigDocument,
+  path: readonly (string | number)[],
+  selection: Selection | undefined,
+  limit: number,
+  what: string,
+): number[] {
+  const { numbers, outside } = expandSelection(selection ?? `0-${limit - 1}`, limit);
+  if (outside === undefined) return numbers;
+  throw document.fail(path, "ERR_PLAN_CONFLICT", `must select ${what} in 0..${limit - 1}, first before last, got ${JSON.stringify(outside)}`);
+}
+
+/** `dense` and `none` take no options; ones that were given would silently do nothing. */
+export function refuseOptions(document: ConfigDocument, path: readonly (string | number)[]): undefined {
+  const section = path.reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], document.value) as {
+    readonly options: Readonly<Record<string, unknown>>;
+  };
+  const [name] = Object.keys(section.options);
+  if (name === undefined) return undefined;
+  throw document.fail([...path, "options", name], "ERR_PLAN_CONFLICT", `has no effect without a plugin beside it`);
+}

@@ -1,0 +1,76 @@
+import type { FloatDtype, ModelShape, OperationName, SourceLocation } from "@winnow/core";
+
+/**
+ * Everything that is decided before anything runs. Plain data: it goes to workers and into the receipt as it is.
+ */
+export interface Plan {
+  readonly model: PlannedModel;
+  /** Arithmetic of projections and of attention, and the type of the KV cache. */
+  readonly precision: FloatDtype;
+  readonly workers: number;
+  /** Threads inside an operation, per worker. */
+  readonly threads: number;
+  readonly kernels: PlannedKernels;
+  /** Which attention each layer and head range computes in prefill; covers every layer and head exactly once. */
+  readonly prefill: readonly PlannedMasker[];
+  /** At most one KV pruner per layer; layers without one read and keep everything. */
+  readonly decode: readonly PlannedPruner[];
+  /** Plugins that workers must load. */
+  readonly plugins: readonly PluginModule[];
+  /** Where each value came from, by dotted path (`prefill.options.verticalSize`). */
+  readonly provenance: readonly ProvenanceEntry[];
+  /** Substitutions the configuration allowed and the planner made, e.g. native kernels missing. */
+  readonly fallbacks: readonly PlannedFallback[];
+}
+
+export interface PlannedModel {
+  readonly folder: string;
+  readonly architecture: string;
+  readonly shape: ModelShape;
+  /** Sliding window of each layer of the model itself; null: none. */
+  readonly slidingWindow: readonly (number | null)[];
+}
+
+export interface PlannedKernels {
+  /** Kernel package of each operation. */
+  readonly assignment: Readonly<Record<OperationName, string>>;
+  readonly isa: string;
+}
+
+export interface PlannedMasker {
+  readonly layer: number;
+  readonly heads: { readonly start: number; readonly end: number };
+  /** Plugin id, or `dense`. */
+  readonly masker: string;
+  /** Resolved options, defaults filled in. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface PlannedPruner {
+  /** Layers [start, end) that this pruner serves, with one state for all of them. */
+  readonly layers: { readonly start: number; readonly end: number };
+  readonly kvPruner: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface PluginModule {
+  readonly id: string;
+  /** Absolute file URL of the module that default-exports (or lists) the plugin. */
+  readonly url: string;
+  readonly package: string;
+  readonly version: string;
+}
+
+export interface ProvenanceEntry {
+  readonly path: string;
+  readonly value: unknown;
+  readonly origin: "default" | "plugin default" | "yaml" | "set" | "code";
+  readonly location?: SourceLocation;
+}
+
+export interface PlannedFallback {
+  readonly operation: OperationName;
+  readonly wanted: string;
+  readonly used: string;
+  readonly reason: string;
+}

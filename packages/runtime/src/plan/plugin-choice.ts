@@ -1,0 +1,88 @@
+import { dirname, isAbsolute, resolve } from "node:path";
+import { type OptionEntry, listOptions, type ModelShape, type PluginDefinition, type PluginKind, WinnowError } from "@winnow/core";
+import { type ConfigDocument, validateOptions } from "../config/config.js";
+import { type ConfigPath, valueAt } from "../config/path.js";
+import type { InstalledPlugin } from "../registry/manifest.js";
+import type { PluginRegistry } from "../registry/registry.js";
+import type { ProvenanceEntry } from "./plan.js";
+
+/** A plugin named by a configuration, with its options resolved. */
+export interface PluginChoice {
+  readonly plugin: InstalledPlugin;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly provenance: readonly ProvenanceEntry[];
+}
+
+/** What stands in the configuration: the name at `path/key`, its options at `path/options`. */
+export interface PluginSlot {
+  readonly path: ConfigPath;
+  readonly key: "masker" | "kvPruner";
+  readonly kinds: readonly PluginKind[];
+}
+
+/**
+ * Finds the plugin of a slot, checks its options against its schema, resolves path options against the configuration's folder and asks the plugin
+ * whether the options fit the model.
+ */
+export async function choosePlugin(document: ConfigDocument, registry: PluginRegistry, slot: PluginSlot, shape: ModelShape): Promise<PluginChoice> {
+  const namePath = [...slot.path, slot.key];
+  const optionsPath = [...slot.path, "options"];
+  const reference = String(valueAt(document.value, namePath));
+  const plugin = await resolvePlugin(document, registry, slot, reference, namePath);
+  const definition = await registry.load(plugin.id);
+  const given = valueAt(document.value, optionsPath);
+  const entries = listOptions(definition.options);
+  const checked = validateOptions(definition.options, given, { document, path: optionsPath, plugin: plugin.id });
+  const options = resolvePaths(checked, entries, document.file === undefined ? document.folder : dirname(document.file));
+  refuseProblems(document, definition, options, shape, optionsPath);
+  return { plugin, options, provenance: entries.map((entry) => provenanceOf(document, entry, options, optionsPath)) };
+}
+
+async function resolvePlugin(
+  document: ConfigDocument,
+  registry: PluginRegistry,
+  slot: PluginSlot,
+  reference: string,
+  namePath: ConfigPath,
+): Promise<InstalledPlugin> {
+  let plugin: InstalledPlugin;
+  try {
+    plugin = await registry.resolve(reference, slot.kinds);
+  } catch (error) {
+    if (!(error instanceof WinnowError) || error.code !== "ERR_PLUGIN_UNKNOWN") throw error;
+    throw document.fail(namePath, error.code, error.message);
+  }
+  if (slot.kinds.includes(plugin.kind)) return plugin;
+  throw document.fail(namePath, "ERR_PLAN_CONFLICT", `must name a plugin of kind ${slot.kinds.join(" or ")}, got "${plugin.id}", which is a ${plugin.kind}`);
+}
+
+function resolvePaths(options: Record<string, unknown>, entries: readonly OptionEntry[], folder: string): Record<string, unknown> {
+  const resolved = { ...options };
+  for (const { name, format } of entries) {
+    const value = options[name];
+    if (format === "path" && typeof value === "string" && !isAbsolute(value)) resolved[name] = resolve(folder, value);
+  }
+  return resolved;
+}
+
+function refuseProblems(
+  document: ConfigDocument,
+  definition: PluginDefinition,
+  options: Readonly<Record<string, unknown>>,
+  shape: ModelShape,
+  optionsPath: ConfigPath,
+): void {
+  const [problem] = definition.check?.(options as never, shape) ?? [];
+  if (problem) throw document.fail([...optionsPath, ...problem.path], "ERR_PLAN_CONFLICT", problem.message);
+}
+
+function provenanceOf(document: ConfigDocument, entry: OptionEntry, options: Readonly<Record<string, unknown>>, optionsPath: ConfigPath): ProvenanceEntry {
+  const path = [...optionsPath, entry.name];
+  const { origin, location } = document.originOf(path);
+  return {
+    path: path.join("."),
+    value: options[entry.name],
+    origin: origin === "default" ? "plugin default" : origin,
+    ...(location && { location }),
+  };
+}

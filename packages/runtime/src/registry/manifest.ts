@@ -1,0 +1,95 @@
+import { readFileSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { CONTRACT_VERSION, type PluginKind, pluginKinds, WinnowError } from "@winnow/core";
+import { z } from "zod";
+
+/** What is known of an installed plugin before its code is loaded. */
+export interface InstalledPlugin {
+  readonly id: string;
+  readonly kind: PluginKind;
+  readonly summary: string;
+  readonly package: string;
+  readonly version: string;
+  /** Folder of the package, links resolved. */
+  readonly folder: string;
+  /** File URL of the module. */
+  readonly url: string;
+}
+
+const manifestSchema = z.object({
+  name: z.string().min(1),
+  version: z.string().default("0.0.0"),
+  exports: z.unknown().optional(),
+  main: z.string().optional(),
+  winnow: z.object({
+    contract: z.int(),
+    plugins: z
+      .array(
+        z.object({
+          id: z.string().regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, "must be kebab-case"),
+          kind: z.enum(pluginKinds as [PluginKind, ...PluginKind[]]),
+          summary: z.string().min(1),
+          module: z.string().optional(),
+        }),
+      )
+      .min(1),
+  }),
+});
+
+/**
+ * Plugins that a package declares in its package.json; `[]` if it declares none. No code is loaded.
+ * Throws `ERR_PLUGIN_INVALID` naming the file if the declaration is malformed or made for another contract version.
+ */
+export function readManifest(folder: string): InstalledPlugin[] {
+  const file = join(folder, "package.json");
+  const json = readJson(file);
+  if (typeof json !== "object" || json === null || !("winnow" in json)) return [];
+  const parsed = manifestSchema.safeParse(json);
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0];
+    throw new WinnowError("ERR_PLUGIN_INVALID", `Cannot use the plugin package "${file}": ${path.join(".")}: ${message}. Correct its package.json.`);
+  }
+  const { name, version, winnow } = parsed.data;
+  if (winnow.contract !== CONTRACT_VERSION) {
+    throw new WinnowError(
+      "ERR_PLUGIN_INVALID",
+      `Cannot use the plugin package "${file}": it was made for contract version ${winnow.contract}, this Winnow has version ${CONTRACT_VERSION}. Install a version of ${name} that fits.`,
+    );
+  }
+  const real = realpathSync(folder);
+  return winnow.plugins.map(({ id, kind, summary, module }) => {
+    const entry = module ?? entryOf(parsed.data.exports, parsed.data.main);
+    return { id, kind, summary, package: name, version, folder: real, url: pathToFileURL(join(real, entry)).href };
+  });
+}
+
+function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new WinnowError("ERR_PLUGIN_INVALID", `Cannot read "${file}": ${(error as Error).message}. Reinstall the package.`, { cause: error });
+  }
+}
+
+/** The module of `import "package"`: the `.` export for Node's import condition, else `main`. */
+function entryOf(exports: unknown, main: string | undefined): string {
+  const target = typeof exports === "object" && exports !== null && "." in exports ? (exports as Record<string, unknown>)["."] : exports;
+  return conditionalTarget(target) ?? main ?? "index.js";
+}
+
+function conditionalTarget(target: unknown): string | undefined {
+  if (typeof target === "string") return target;
+  if (typeof target !== "object" || target === null) return undefined;
+  for (const condition of ["node", "import", "default"]) {
+    const found = conditionalTarget((target as Record<string, unknown>)[condition]);
+    if (found) return found;
+  }
+  return undefined;
+}
