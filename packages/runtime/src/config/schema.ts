@@ -1,0 +1,110 @@
+import { option } from "@winnow/core";
+import { z } from "zod";
+import { selectionSchema } from "./selection.js";
+import { stepSchema } from "./steps.js";
+
+const pluginOptions = () =>
+  option(z.record(z.string(), z.unknown()).default({}), { description: "Options of the plugin, by its own schema." });
+
+const reference = (description: string) => z.string().min(1).meta({ description });
+
+const kernelChoice = (operation: string) =>
+  option(z.string().min(1).default("auto"), {
+    description: `Kernel package that runs ${operation}: auto, native, onnx, reference, or the id of a kernel plugin.`,
+  });
+
+const kernelsSchema = z.strictObject({
+  isa: option(z.enum(["auto", "generic", "x86_avx2", "x86_avx512"]).default("auto"), {
+    description: "Instruction set of the native kernels; auto takes the best that the processor has.",
+  }),
+  linear: kernelChoice("projections"),
+  prefillAttention: kernelChoice("attention over the prompt"),
+  decodeAttention: kernelChoice("attention of one new token"),
+  elementwise: kernelChoice("embedding, normalization, rotary embedding, activation and addition"),
+  cache: kernelChoice("writing to and compacting the KV cache"),
+  primitives: kernelChoice("the heavy steps of plugins"),
+  fallback: option(z.enum(["error", "allow"]).default("error"), {
+    description:
+      "What happens when the wanted kernels cannot run here: stop, or take the next best ones and say so in the receipt.",
+  }),
+});
+
+const maskerOverride = z
+  .strictObject({
+    layers: selectionSchema("Layers that this entry covers; absent: all").optional(),
+    heads: selectionSchema("Query heads that this entry covers; absent: all").optional(),
+    masker: reference("Masker for these layers and heads, or dense. Options of the section around are not inherited."),
+    options: pluginOptions(),
+  })
+  .refine((override) => override.layers !== undefined || override.heads !== undefined, {
+    message: "must name layers, heads or both, got none",
+    params: { code: "ERR_OPTION_MISSING", complete: true },
+  });
+
+const prunerOverride = z.strictObject({
+  layers: selectionSchema("Layers that this entry covers"),
+  heads: z
+    .never({
+      error: "must be absent: all heads of a layer share one cache, so a KV pruner covers whole layers",
+    })
+    .optional(),
+  kvPruner: reference("KV pruner for these layers, or none. Options of the section around are not inherited."),
+  options: pluginOptions(),
+});
+
+const prefillSchema = z.strictObject({
+  masker: reference("Masker of the prompt's attention: an id, a package name, a relative path, or dense.").default(
+    "dense",
+  ),
+  options: pluginOptions(),
+  overrides: option(z.array(maskerOverride).max(10_000).default([]), {
+    description: "Other maskers for some layers and heads. Where entries overlap, the later one wins.",
+  }),
+});
+
+const decodeSchema = z.strictObject({
+  kvPruner: reference("KV pruner of decoding: an id, a package name, a relative path, or none.").default("none"),
+  options: pluginOptions(),
+  overrides: option(z.array(prunerOverride).max(10_000).default([]), {
+    description: "Other KV pruners for some layers. Where entries overlap, the later one wins.",
+  }),
+});
+
+/** Schema of a pipeline file, apart from the options of plugins, which each plugin's own schema describes. */
+export const pipelineSchema = z.strictObject({
+  model: option(z.string().min(1), {
+    description: "Folder of the model (config.json, safetensors, tokenizer.json), relative to this file.",
+    format: "path",
+  }),
+  precision: option(z.enum(["bf16", "f32"]).default("bf16"), {
+    description: "Arithmetic of projections and attention, and type of the KV cache. f32 is slower and exact.",
+  }),
+  workers: option(z.int().min(1).max(256).default(1), {
+    description: "Worker threads, each running one sequence at a time. More serve more sequences at once.",
+  }),
+  threads: option(z.union([z.literal("auto"), z.int().min(1).max(1024)]).default("auto"), {
+    description: "Threads inside an operation, per worker; auto: available cores / workers, at least 1.",
+  }),
+  kernels: option(kernelsSchema.prefault({}), { description: "Which kernels run the operations." }),
+  prefill: option(prefillSchema.prefault({}), { description: "What attention over the prompt computes." }),
+  decode: option(decodeSchema.prefault({}), { description: "What decoding reads from the KV cache and keeps in it." }),
+  plugins: option(z.array(z.string().min(1)).max(1000).default([]), {
+    description:
+      "More plugins: package names, or paths of a module or of a package folder, relative to this file. Their code runs when they are used.",
+  }),
+  steps: option(z.array(stepSchema).max(10_000).default([]), { description: "What to do, in order." }),
+  output: option(
+    z
+      .strictObject({
+        receipt: option(z.string().min(1).default("runs/receipt.json"), {
+          description: "Where the receipt is written, relative to the current folder.",
+        }),
+      })
+      .prefault({}),
+    { description: "Files that are written." },
+  ),
+});
+
+export type PipelineConfig = z.output<typeof pipelineSchema>;
+/** What may be written: everything but `model` has a default. */
+export type PipelineInput = z.input<typeof pipelineSchema>;

@@ -1,0 +1,100 @@
+import { option } from "@winnow/core";
+import { z } from "zod";
+import { generationSchema } from "../engine/generation-options.js";
+import { exactlyOne } from "./exactly-one.js";
+
+const needleSchema = z.strictObject({
+  length: option(z.int().min(16).max(10_000_000), {
+    description: "Length of the made prompt. Longer prompts take longer and show more sparsity.",
+    unit: "tokens",
+  }),
+  depth: option(z.number().min(0).max(1).default(0.5), {
+    description: "Where the needle stands: 0 at the start, 1 at the end.",
+    unit: "fraction",
+  }),
+  seed: option(z.int().min(0).max(0xffffffff).default(1), {
+    description: "Chooses the needle and the order of the haystack.",
+  }),
+  haystack: option(z.string().min(1).optional(), {
+    description: "Text file to fill the prompt with, relative to this file. Default: a built-in text.",
+    format: "path",
+  }),
+});
+
+/** The prompt of a step: exactly one of three. */
+export const promptSchema = exactlyOne(
+  z.strictObject({
+    text: option(z.string().min(1).optional(), { description: "The prompt itself." }),
+    file: option(z.string().min(1).optional(), {
+      description: "Text file with the prompt, relative to this file.",
+      format: "path",
+    }),
+    needle: option(needleSchema.optional(), {
+      description: "A made prompt: a fact hidden in filler text, and a question about it.",
+    }),
+  }),
+);
+
+const prompt = option(promptSchema, { description: "What the model reads." });
+const generation = generationSchema.omit({ dense: true });
+
+const generateSchema = generation.extend({ prompt });
+
+const compareSchema = generation.extend({
+  prompt,
+  runs: option(
+    z
+      .array(z.enum(["dense", "configured"]))
+      .min(1)
+      .max(2)
+      .refine((runs) => new Set(runs).size === runs.length, "must not repeat a run")
+      .default(["dense", "configured"]),
+    { description: "Which runs to make: without the plugins of this file (dense) and with them (configured)." },
+  ),
+});
+
+/** Every kind of step: its settings and the name of the function that runs it. A new step is one entry here and one runner. */
+export const stepTable = {
+  generate: {
+    schema: generateSchema,
+    runner: "generate",
+    description: "Reads a prompt and generates text with the configured plugins.",
+  },
+  compare: {
+    schema: compareSchema,
+    runner: "compare",
+    description: "Runs one prompt dense and configured in one process and prints a table.",
+  },
+} as const;
+
+export type StepName = keyof typeof stepTable;
+export type StepSettings<Name extends StepName> = z.output<(typeof stepTable)[Name]["schema"]>;
+export type PromptSource = z.output<typeof promptSchema>;
+
+/** One step of a pipeline: its name as the only key. */
+export type Step = { readonly [Name in StepName]?: StepSettings<Name> };
+
+type OptionalSteps = { [Name in StepName]: z.ZodOptional<(typeof stepTable)[Name]["schema"]> };
+
+const stepShape = Object.fromEntries(
+  Object.entries(stepTable).map(([name, { schema, description }]) => [
+    name,
+    option(schema.optional(), { description }),
+  ]),
+) as unknown as OptionalSteps;
+
+export const stepSchema = exactlyOne(z.strictObject(stepShape));
+
+/** A step taken apart, discriminated by `name`. */
+export type StepEntry = {
+  [Name in StepName]: {
+    readonly name: Name;
+    readonly runner: (typeof stepTable)[Name]["runner"];
+    readonly settings: StepSettings<Name>;
+  };
+}[StepName];
+
+export function stepEntry(step: Step): StepEntry {
+  const [name, settings] = Object.entries(step).find(([, value]) => value !== undefined) as [StepName, unknown];
+  return { name, runner: stepTable[name].runner, settings } as StepEntry;
+}
