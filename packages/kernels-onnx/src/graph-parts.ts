@@ -2,10 +2,15 @@ import type { Activation, LinearWeight } from "@winnow/core";
 import { MICROSOFT, type OnnxGraph } from "./onnx-model.js";
 import { denseRows } from "./weights.js";
 
-/** Adds `x * weight^T + bias` for x `[rows, in]`. Gemm with transB takes model files' layout as it is and packs it once, when the session is made. */
+/** `to` of a Cast. */
+const FLOAT32 = 1;
+const BFLOAT16 = 16;
+
+/** Adds `x * weight^T + bias` for x `[rows, in]`, rounded to bf16 first if the weight is (see `DensePanelWeight`). Gemm with transB takes model files' layout as it is and packs it once, when the session is made. */
 export function project(graph: OnnxGraph, name: string, x: string, weight: LinearWeight): string {
-  const { outFeatures, inFeatures, bias } = weight;
-  const inputs = [x, graph.initializer(`${name}.weight`, denseRows(weight), [outFeatures, inFeatures])];
+  const { outFeatures, inFeatures, bias, dtype } = weight;
+  const input = dtype === "bf16" ? graph.node("Cast", [graph.node("Cast", [x], { to: BFLOAT16 })], { to: FLOAT32 }) : x;
+  const inputs = [input, graph.initializer(`${name}.weight`, denseRows(weight), [outFeatures, inFeatures])];
   if (bias) inputs.push(graph.initializer(`${name}.bias`, bias, [outFeatures]));
   return graph.node("Gemm", inputs, { transB: 1 });
 }

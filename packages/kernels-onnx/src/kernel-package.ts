@@ -7,12 +7,14 @@ import {
   type KernelPackage,
   type LinearWeight,
   toBf16,
+  WinnowError,
 } from "@winnow/core";
 import { createOnnxAttention } from "./attention.js";
 import { createOnnxDense, type LinearHandle } from "./linear.js";
+import { checkWeight } from "./weights.js";
 
 /**
- * ONNX Runtime as a kernel package: projections (weights of either type, products in float32) and dense attention in float32.
+ * ONNX Runtime as a kernel package: projections (weights of either type, sums in float32) and dense attention in float32.
  * Both are asynchronous, as the layer loop of a worker allows.
  */
 export const onnxKernels: KernelPackage = {
@@ -63,6 +65,13 @@ function runtimeFolder(): string {
 
 /** Row-major in shared memory; ONNX Runtime lays weights out itself. */
 function shareDense(weight: DenseWeight, dtype: FloatDtype): DenseWeight {
+  checkWeight(weight);
+  if (dtype !== "f32" && dtype !== "bf16") {
+    throw new WinnowError(
+      "ERR_OPERATION_ARGUMENT",
+      `Cannot pack a weight as "${dtype}": expected f32 or bf16. Name one of them.`,
+    );
+  }
   const { length } = weight.data;
   const data =
     dtype === "f32"

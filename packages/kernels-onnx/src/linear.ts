@@ -24,7 +24,7 @@ export interface MlpWeights {
 }
 
 /**
- * Dense projections through ONNX Runtime, float32 throughout, for the layer loop of one worker to await. Never on a main thread: a run blocks
+ * Dense projections through ONNX Runtime, with sums in float32 (inputs of bf16 weights are rounded to bf16 first, as the formats define), for the layer loop of one worker to await. Never on a main thread: a run blocks
  * the event loop of its thread for as long as it computes.
  *
  * A handle's session is made at its first use; the weights it was prepared from are copied then and must not change before.
@@ -52,6 +52,7 @@ export function createOnnxDense(options: { readonly threads: number }): OnnxDens
 
   async function run(handle: LinearHandle, x: Float32Array, rows: number, out: Float32Array, accumulate: boolean) {
     checkRun(handle, x, rows, out);
+    if (rows === 0) return;
     const session = await sessions.get(handle);
     const { Tensor } = await loadOnnxRuntime();
     const input = privateView(x, rows * handle.inFeatures);
@@ -132,10 +133,10 @@ function checkMlp(name: string, { gate, up, down }: MlpWeights): void {
 
 function checkRun(handle: LinearHandle, x: Float32Array, rows: number, out: Float32Array): void {
   const { name, inFeatures, outFeatures } = handle;
-  const fits = Number.isInteger(rows) && rows >= 1 && x.length >= rows * inFeatures && out.length >= rows * outFeatures;
+  const fits = Number.isInteger(rows) && rows >= 0 && x.length >= rows * inFeatures && out.length >= rows * outFeatures;
   if (fits) return;
   throw new WinnowError(
     "ERR_OPERATION_ARGUMENT",
-    `Cannot run "${name}" (${outFeatures} x ${inFeatures}) on ${rows} rows: rows must be an integer >= 1 and the buffers hold them, got ${x.length} inputs and ${out.length} outputs. Pass larger buffers or fewer rows.`,
+    `Cannot run "${name}" (${outFeatures} x ${inFeatures}) on ${rows} rows: rows must be an integer >= 0 and the buffers hold them, got ${x.length} inputs and ${out.length} outputs. Pass larger buffers or fewer rows.`,
   );
 }

@@ -54,6 +54,7 @@ export const ModelProto = root.lookupType("ModelProto");
 
 function message(fields: Record<string, readonly [type: string, id: number]>): protobuf.IType {
   return {
+    edition: "proto2", // as the standard's own file: a zero or an empty string that is set is written
     fields: Object.fromEntries(
       Object.entries(fields).map(([name, [type, id]]) => {
         const bare = type.replace("repeated ", "");

@@ -5,8 +5,7 @@ const PANEL = 16;
 
 /**
  * Row-major float32 `[outFeatures, inFeatures]` of a `dense` or `dense-panel16` weight, whatever its type. Float32 `dense` data are returned
- * as they are, anything else is copied. bf16 values are exact in float32; with them activations are NOT rounded to bf16 here, so results are
- * closer to exact arithmetic than the format promises. Expects a checked weight.
+ * as they are, anything else is copied. Expects a checked weight.
  */
 export function denseRows(weight: LinearWeight): Float32Array {
   const { data, dtype, outFeatures, inFeatures } = weight;
