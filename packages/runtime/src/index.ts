@@ -1,9 +1,4 @@
-export {
-  type ConfigDocument,
-  configFromObject,
-  parseConfig,
-  readConfig,
-} from "./config/config.js";
+export { ConfigDocument, configFromObject, parseConfig, readConfig } from "./config/config.js";
 export { type PipelineConfig, type PipelineInput, pipelineSchema } from "./config/schema.js";
 export { type PromptSource, type Step, type StepEntry, type StepName, type StepSettings, stepEntry, stepTable } from "./config/steps.js";
 export { type ConfigSource, type CreateEngineOptions, createEngine, createPlan } from "./engine/create-engine.js";

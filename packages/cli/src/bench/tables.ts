@@ -36,7 +36,7 @@ export function masksTable({ rows, conditions, target, ...bench }: MasksBench): 
     spread(row.milliseconds, duration),
     spread(row.timeRatio, percent),
     percent(row.fastestRatio),
-    `${signed(row.excess)} ${met(row.excess <= target)}`,
+    row.mask === "dense" ? "" : `${signed(row.excess)} ${met(row.excess <= target)}`,
   ]);
   const head = ["mask", "cache", "density", "computed", "time", "time / dense", "fastest / fastest", "over density"];
   return [
@@ -99,7 +99,12 @@ export function prefillTable({ summary, length, receipt }: PrefillBench): string
   ];
   if (baselineOver) {
     const { configured: first, dense: second } = baselineOver;
-    body.push(["onnx / each, time to first token", spread(first, ratio), second ? spread(second, ratio) : "-", ""]);
+    body.push([
+      "onnx (f32) / each, time to first token",
+      spread(first, ratio),
+      second ? spread(second, ratio) : "-",
+      "",
+    ]);
   }
   return [
     table(["", "configured", "dense", "dense / configured"], body),
@@ -126,7 +131,7 @@ export function decodeTable({ full, pruned, baselineTokenMs, ...bench }: DecodeB
     ["cache bytes read per token", mebibytes(full.bytesRead), mebibytes(pruned.bytesRead), percent(bench.bytesRatio)],
     ["cached tokens read", percent(full.read), percent(pruned.read), ""],
   ];
-  if (baselineTokenMs) body.push(["onnx, time per token", spread(baselineTokenMs, duration), "", ""]);
+  if (baselineTokenMs) body.push(["onnx (f32), time per token", spread(baselineTokenMs, duration), "", ""]);
   return [
     table(["", "whole cache", "configured", "configured / whole"], body),
     `Attention time over bytes: ${signed(bench.deviation)} (target: within ${percent(bench.target)}) ${met(Math.abs(bench.deviation) <= bench.target)}`,

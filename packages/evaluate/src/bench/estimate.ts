@@ -58,7 +58,7 @@ export interface EstimateBench {
 export async function benchEstimate(options: EstimateBenchOptions): Promise<EstimateBench> {
   const { plugin, shape, lengths, dtypes, threads } = options;
   const model: ModelShape = { layers: 1, contextLength: Math.max(...lengths), ...shape };
-  const chosen = plugin.options.parse(options.options);
+  const chosen = checkedOptions(plugin, options.options, model);
   const masker = makeMasker(plugin, chosen, model);
   const native = loadNative({ threads });
   try {
@@ -75,6 +75,18 @@ export async function benchEstimate(options: EstimateBenchOptions): Promise<Esti
   } finally {
     native.close();
   }
+}
+
+function checkedOptions(
+  plugin: PluginDefinition,
+  options: Readonly<Record<string, unknown>>,
+  model: ModelShape,
+): Record<string, unknown> {
+  const parsed = plugin.options.safeParse(options);
+  const problem = parsed.success ? plugin.check?.(parsed.data, model)[0] : parsed.error.issues[0];
+  if (parsed.success && !problem) return parsed.data;
+  const path = problem!.path.join(".") || "options";
+  throw new WinnowError("ERR_OPTION_RANGE", `Cannot use plugin "${plugin.id}": ${path}: ${problem!.message}`);
 }
 
 function makeMasker(plugin: PluginDefinition, options: Record<string, unknown>, model: ModelShape): Masker {

@@ -9,22 +9,37 @@ export const limits = {
   values: 100_000,
 } as const;
 
+/** Tokens with which the lexer marks starts, scalars and ends; they are not in the text. */
+const marks: ReadonlySet<string> = new Set(["\u0002", "\u0018", "\u001f"]);
+
 /**
- * Offset of the first token that opens more than `limits.depth` levels on its line or in flow brackets, or -1.
- * The parser recurses once per level and brings the process down on deep input, so this looks at tokens only. O(n).
+ * Offset of the first token that stands clearly inside more than `limits.depth` levels, or -1. Counts roughly: a scalar may count as a level of
+ * its own, a list at the column of its key as none; who reads the parsed values counts exactly.
+ * The parser recurses once per level and runs out of stack on deep input, so this looks at tokens only. O(n).
  */
 export function tooDeepAt(text: string): number {
   let offset = 0;
+  let lineStart = 0;
   let brackets = 0;
-  let indicators = 0;
+  /** Columns of the open levels that indentation and "- " make, ascending. */
+  const columns: number[] = [];
+  let opensLevel = true;
   for (const token of new Lexer().lex(text)) {
+    if (marks.has(token)) continue;
     if (token === "[" || token === "{") brackets++;
     else if (token === "]" || token === "}") brackets = Math.max(0, brackets - 1);
-    else if (token === "-" || token === "?") indicators++;
-    else if (token === "\n" || token === "\r\n") indicators = 0;
-    if (brackets > limits.depth || indicators > limits.depth) return offset;
-    // The lexer marks document starts, scalars and ends with control characters that are not in the text.
-    if (token !== "\u0002" && token !== "\u0018" && token !== "\u001f") offset += token.length;
+    const isSpace = token.trim() === "" || token.startsWith("#");
+    if (opensLevel && !isSpace && brackets === 0) openLevel(columns, offset - lineStart);
+    if (columns.length + brackets > limits.depth + 1) return offset;
+    const newline = token.lastIndexOf("\n");
+    if (newline >= 0) lineStart = offset + newline + 1;
+    opensLevel = newline >= 0 || token === "-" || token === "?" || (opensLevel && isSpace);
+    offset += token.length;
   }
   return -1;
+}
+
+function openLevel(columns: number[], column: number): void {
+  while (columns.length > 0 && columns[columns.length - 1] >= column) columns.pop();
+  columns.push(column);
 }

@@ -3,12 +3,12 @@ import { WinnowError } from "@winnow/core";
 /** Keys from the root of a configuration to a value. */
 export type ConfigPath = readonly (string | number)[];
 
-/** `prefill.overrides[0].layers`. */
+/** `prefill.overrides[0].layers`; keys that are no plain word are quoted: `options["a b"]`. */
 export function formatPath(path: ConfigPath): string {
-  return path.reduce<string>(
-    (text, key) => (typeof key === "number" ? `${text}[${key}]` : text === "" ? key : `${text}.${key}`),
-    "",
-  );
+  return path.reduce<string>((text, key) => {
+    if (typeof key === "number" || !/^[\w$-]+$/.test(key)) return `${text}[${JSON.stringify(key)}]`;
+    return text === "" ? key : `${text}.${key}`;
+  }, "");
 }
 
 /** Reads `a.b[0].c` or `a.b.0.c`; digits stay strings, because only the container says whether they are an index. */

@@ -41,7 +41,5 @@ export function nearestPlace(root: Place, path: ConfigPath): { place: Place; exa
 /** What to point at for a complaint about the value at `path`, or about its key. Undefined for values that stand in no file. */
 export function locationOf(root: Place, path: ConfigPath, part: "key" | "value" = "value"): SourceLocation | undefined {
   const { place, exact } = nearestPlace(root, path);
-  // A section is best found by its name; its value starts at the first key inside.
-  const preferKey = part === "key" || !exact || place.children.size > 0;
-  return preferKey ? (place.key ?? place.value) : (place.value ?? place.key);
+  return part === "key" || !exact ? (place.key ?? place.value) : (place.value ?? place.key);
 }

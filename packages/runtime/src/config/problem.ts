@@ -1,4 +1,5 @@
 import { type ErrorCode, type SourceLocation, WinnowError } from "@winnow/core";
+import { shorten } from "./given.js";
 import { type ConfigPath, formatPath } from "./path.js";
 import { locationOf, nearestPlace, type Place } from "./place.js";
 
@@ -21,15 +22,17 @@ export interface ProblemDetails {
   readonly label?: string;
 }
 
+const shownName = 200;
+
 /** Names the value, its place in the file and the argument that set it. */
 export function problemAt(root: Place, { path, code, text, part, label }: ProblemDetails): Problem {
-  const name = label ?? `${formatPath(path) || "the configuration"}:`;
+  const name = label ?? `${shorten(formatPath(path), shownName) || "the configuration"}:`;
   const { argument } = nearestPlace(root, path).place;
   const location = locationOf(root, path, part);
   const sentence = /[.?!]\s*$/.test(text) ? text.trimEnd() : `${text}.`;
   return {
     code,
-    text: `${name} ${sentence}${argument === undefined ? "" : ` Given by ${argument}.`}`,
+    text: `${name} ${sentence}${argument === undefined ? "" : ` Given by ${shorten(argument, shownName)}.`}`,
     ...(location && { location }),
   };
 }

@@ -1,7 +1,7 @@
 import { type ErrorCode, WinnowError } from "@winnow/core";
 import type { z } from "zod";
 import { expectedOf } from "./expected.js";
-import { given } from "./given.js";
+import { given, shorten } from "./given.js";
 import { didYouMean } from "./nearest.js";
 import { type ConfigPath, formatPath, valueAt } from "./path.js";
 import type { Place } from "./place.js";
@@ -23,21 +23,31 @@ export interface CheckedAt {
 export function validate<Schema extends z.ZodType>(schema: Schema, value: unknown, at: CheckedAt): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw errorOf(result.error.issues.flatMap((issue) => problemsOf(issue, schema, value, at)));
+  throw errorOf(withoutConsequences(result.error.issues).flatMap((issue) => problemsOf(issue, schema, value, at)));
+}
+
+/** Without refinements of a section that has an unknown key: what they miss is mostly that key, misspelled. */
+function withoutConsequences(issues: readonly Issue[]): Issue[] {
+  const misspelled = new Set(
+    issues.filter(({ code }) => code === "unrecognized_keys").map(({ path }) => path.join("\0")),
+  );
+  return issues.filter(({ code, path }) => code !== "custom" || !misspelled.has(path.join("\0")));
 }
 
 function problemsOf(issue: Issue, schema: z.ZodType, root: unknown, at: CheckedAt): Problem[] {
   const path = issue.path as ConfigPath;
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(path, key, schema, at));
   const value = valueAt(root, path);
-  const part = isRefusedKey(issue) ? "key" : "value";
+  // A whole section is best found by its name; its value starts at the first key inside.
+  const isAboutSection = issue.code === "custom" && typeof value === "object";
+  const part = isRefusedKey(issue) || isAboutSection ? "key" : "value";
   return [problem(path, { code: codeOf(issue, value), text: textOf(issue, value, schemaAt(schema, path)), part }, at)];
 }
 
 function unknownKey(section: ConfigPath, key: string, schema: z.ZodType, at: CheckedAt): Problem {
   const allowed = allowedKeys(schemaAt(schema, section));
   const help = `${didYouMean(key, allowed)}${allowed.length > 0 ? `Allowed: ${allowed.join(", ")}` : "None is allowed"}`;
-  const text = `is not a known ${at.plugin === undefined ? "key" : "option"}. ${help}`;
+  const text = `${at.plugin === undefined ? "there is no such key" : "is not an option"}. ${help}`;
   return problem([...section, key], { code: "ERR_OPTION_UNKNOWN", text, part: "key" }, at);
 }
 
@@ -46,7 +56,7 @@ function problem(
   details: { code: ErrorCode; text: string; part: "key" | "value" },
   { root, path: base, plugin }: CheckedAt,
 ): Problem {
-  const name = formatPath(path);
+  const name = shorten(formatPath(path), 200);
   const label = plugin === undefined ? undefined : `${JSON.stringify(plugin)}:${name && ` ${name}`}`;
   return problemAt(root, { ...details, path: [...base, ...path], ...(label !== undefined && { label }) });
 }

@@ -11,6 +11,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import { forbiddenKeys } from "./forbidden-keys.js";
+import { given } from "./given.js";
 import { limits, tooDeepAt } from "./limits.js";
 import type { Place, PlacedValue } from "./place.js";
 
@@ -78,11 +79,18 @@ class YamlReader {
     if (error?.code === "MULTIPLE_DOCS")
       throw this.#syntax("there must be one document, got a second one", error.pos[0]);
     if (error) throw this.#syntax(`${error.message[0].toLowerCase()}${error.message.slice(1)}`, error.pos[0]);
-    if (document.directives?.yaml.explicit) throw this.#syntax("directives (%YAML) are not supported", 0);
+    const { directives, warnings } = document;
+    if (
+      directives?.yaml.explicit ||
+      Object.keys(directives?.tags ?? {}).length > 1 ||
+      warnings.some(({ code }) => code === "BAD_DIRECTIVE")
+    ) {
+      throw this.#syntax("directives (lines that start with %) are not supported", 0);
+    }
   }
 
   #convert(node: Node | null, key: SourceLocation | undefined, depth: number): Anchored {
-    const offset = node?.range?.[0];
+    const offset = node?.range?.[0] ?? (depth === 0 ? 0 : undefined);
     this.#count(1, offset);
     this.#reach(depth, offset);
     if (isAlias(node)) return this.#resolveAlias(node.source, { key, depth, offset });
@@ -118,7 +126,7 @@ class YamlReader {
     for (const pair of node.items) {
       const offset = (pair.key as Node | null)?.range?.[0] ?? node.range?.[0];
       const key = this.#readKey(pair.key as Node | null, offset);
-      if (children.has(key)) throw this.#syntax(`key ${JSON.stringify(key)} is repeated`, offset);
+      if (children.has(key)) throw this.#syntax(`key ${given(key)} is repeated`, offset);
       const converted = this.#convert(pair.value as Node | null, this.#location(offset), depth + 1);
       object[key] = converted.value;
       children.set(key, converted.place);
@@ -129,8 +137,8 @@ class YamlReader {
   #readKey(node: Node | null, offset: number | undefined): string {
     if (isScalar(node) && node.tag) throw this.#syntax(`tags are not supported, got ${shortTag(node.tag)}`, offset);
     if (!isScalar(node) || typeof node.value !== "string") {
-      const given = isScalar(node) ? JSON.stringify(node.value) : isAlias(node) ? "an alias" : "a list or mapping";
-      throw this.#syntax(`keys must be strings, got ${given}`, offset);
+      const kind = isScalar(node) ? given(node.value) : isAlias(node) ? "an alias" : "a list or mapping";
+      throw this.#syntax(`keys must be strings, got ${kind}`, offset);
     }
     if (node.value === "<<") throw this.#syntax('merge keys ("<<") are not supported', offset);
     if (forbiddenKeys.has(node.value))

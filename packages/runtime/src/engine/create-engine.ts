@@ -1,5 +1,4 @@
-import { resolve } from "node:path";
-import { type ConfigDocument, configFromObject, readConfig } from "../config/config.js";
+import { ConfigDocument, configFromObject, readConfig } from "../config/config.js";
 import type { PipelineInput } from "../config/schema.js";
 import { makePlan, type PlanOptions } from "../plan/make-plan.js";
 import { readModelInfo } from "../plan/model-info.js";
@@ -51,11 +50,7 @@ export async function createEngine(source: ConfigSource, options: CreateEngineOp
 }
 
 function documentOf(source: ConfigSource, { sets, folder }: CreateEngineOptions): ConfigDocument {
-  if (typeof source === "string") return readConfig(resolve(source), sets);
-  if (isDocument(source)) return source;
+  if (typeof source === "string") return readConfig(source, sets);
+  if (source instanceof ConfigDocument) return source;
   return configFromObject(source, { ...(folder !== undefined && { folder }), ...(sets && { sets }) });
-}
-
-function isDocument(source: PipelineInput | ConfigDocument): source is ConfigDocument {
-  return "placed" in source && "value" in source;
 }

@@ -1,4 +1,4 @@
-import { dirname, isAbsolute, resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { type OptionEntry, listOptions, type ModelShape, type PluginDefinition, type PluginKind, WinnowError } from "@winnow/core";
 import { type ConfigDocument, validateOptions } from "../config/config.js";
 import { type ConfigPath, valueAt } from "../config/path.js";
@@ -33,7 +33,7 @@ export async function choosePlugin(document: ConfigDocument, registry: PluginReg
   const given = valueAt(document.value, optionsPath);
   const entries = listOptions(definition.options);
   const checked = validateOptions(definition.options, given, { document, path: optionsPath, plugin: plugin.id });
-  const options = resolvePaths(checked, entries, document.file === undefined ? document.folder : dirname(document.file));
+  const options = resolvePaths(checked, entries, document.folder);
   refuseProblems(document, definition, options, shape, optionsPath);
   return { plugin, options, provenance: entries.map((entry) => provenanceOf(document, entry, options, optionsPath)) };
 }
