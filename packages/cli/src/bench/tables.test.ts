@@ -11,7 +11,7 @@ const receipt = {
   machine: conditions,
   versions: { winnow: "0.0.0", node: "v20.19.0" },
   isa: { native: "x86_avx2" },
-  plan: { threads: 2, precision: "bf16" },
+  plan: { threads: 2, precision: "bf16", plugins: [{ id: "some-masker" }] },
 } as unknown as Receipt;
 
 /** The cells of the row that starts with a label. */
@@ -55,7 +55,8 @@ describe("prefillTable", () => {
   it("prefillTable shows no ratio where no prompt ran dense", () => {
     const text = prefillTable({ ...bench, summary } satisfies PrefillBench);
     expect(cells(text, "needle found").slice(2, 5)).toEqual(["19 of 20", "-", ""]);
-    expect(text).toContain("Some CPU");
+    for (const part of ["Some CPU", "2 threads", "native (x86_avx2), bf16", "some-masker"])
+      expect(text).toContain(part);
   });
 
   it("prefillTable counts the needles that dense finds, and those of them that the plugins keep", () => {

@@ -193,7 +193,11 @@ function kernelConditions({ cpu, cores, threads, isa, node, platform }: Conditio
 
 function receiptConditions({ machine, versions, isa, plan }: Receipt): string {
   const kernels = Object.entries(isa).map(([id, set]) => `${id} (${set})`);
-  return `${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${versions.node}; ${plan.threads} threads, ${plan.precision}, kernels ${kernels.join(", ")}.`;
+  const plugins = (plan.plugins as readonly { readonly id: string }[]).map(({ id }) => id);
+  return [
+    `Plugins: ${plugins.join(", ") || "none"}. Kernels: ${kernels.join(", ")}, ${plan.precision}.`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${versions.node}; ${plan.threads} threads.`,
+  ].join("\n");
 }
 
 function signed(share: number): string {
