@@ -43,7 +43,8 @@ function errorsPage() {
 
 function methodsTable() {
   const rows = plugins.map(
-    ({ id, kind, summary, source }) => `| [${id}](plugins/${id}/README.md) | ${kind} | ${summary} | ${source.title}${source.year ? ` (${source.year})` : ""} | ${measured(id)} |`,
+    ({ id, kind, summary, source }) =>
+      `| [${id}](plugins/${id}/README.md) | ${kind} | ${summary} | ${source.title}${source.year ? ` (${source.year})` : ""} | ${measured(id)} |`,
   );
   return `| method | kind | what it does | source | measured on the shipped model |\n| --- | --- | --- | --- | --- |\n${rows.join("\n")}`;
 }

@@ -46,7 +46,9 @@ function violations(folder: string, may: readonly string[]): string[] {
     const permitted = isTest ? [...may, ...testOnly] : may;
     const wrong = imports.filter((specifier) => {
       const own = ownPackage(specifier);
-      const leaves = specifier.startsWith(".") && relative(join(root, folder, "src"), join(dirname(path), specifier)).startsWith("..");
+      const leaves =
+        specifier.startsWith(".") &&
+        relative(join(root, folder, "src"), join(dirname(path), specifier)).startsWith("..");
       return leaves || (own !== undefined && !permitted.includes(own));
     });
     return wrong.map((specifier) => `${relative(root, path)} imports ${specifier}`);
@@ -70,7 +72,9 @@ test.each(plugins)("plugin %s imports @winnow/core only", (name) => {
 test("no package names a plugin in its code", () => {
   const named = Object.keys(allowed).flatMap((name) =>
     sourceFiles(join(root, "packages", name, "src")).flatMap(({ path, imports }) =>
-      imports.filter((specifier) => specifier.startsWith("@winnow/plugin-") || specifier.includes("plugins/")).map((specifier) => `${path} imports ${specifier}`),
+      imports
+        .filter((specifier) => specifier.startsWith("@winnow/plugin-") || specifier.includes("plugins/"))
+        .map((specifier) => `${path} imports ${specifier}`),
     ),
   );
   expect(named).toEqual([]);

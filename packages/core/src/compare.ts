@@ -12,11 +12,20 @@ export interface ComparisonResult {
   readonly misses: number;
   readonly allowed: number;
   /** The first element outside the bound. */
-  readonly first?: { readonly index: number; readonly actual: number; readonly expected: number; readonly bound: number };
+  readonly first?: {
+    readonly index: number;
+    readonly actual: number;
+    readonly expected: number;
+    readonly bound: number;
+  };
 }
 
 /** Element by element; equal infinities and two NaN count as equal. Lengths must agree, else it fails with every element a miss. */
-export function compareElements(actual: ArrayLike<number>, expected: ArrayLike<number>, comparison: Comparison): ComparisonResult {
+export function compareElements(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  comparison: Comparison,
+): ComparisonResult {
   if (actual.length !== expected.length) return { passed: false, worst: Infinity, misses: expected.length, allowed: 0 };
   const { atol, rtol } = comparison.mode === "exact" ? { atol: 0, rtol: 0 } : comparison;
   let misses = 0;

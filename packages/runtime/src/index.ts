@@ -1,6 +1,14 @@
 export { ConfigDocument, configFromObject, parseConfig, readConfig } from "./config/config.js";
 export { type PipelineConfig, type PipelineInput, pipelineSchema } from "./config/schema.js";
-export { type PromptSource, type Step, type StepEntry, type StepName, type StepSettings, stepEntry, stepTable } from "./config/steps.js";
+export {
+  type PromptSource,
+  type Step,
+  type StepEntry,
+  type StepName,
+  type StepSettings,
+  stepEntry,
+  stepTable,
+} from "./config/steps.js";
 export { type ConfigSource, type CreateEngineOptions, createEngine, createPlan } from "./engine/create-engine.js";
 export { Engine, type GenerateInput, Generation, type RunHooks, Sequence } from "./engine/engine.js";
 export type { GenerationInput, GenerationOptions, SamplingOptions } from "./engine/generation-options.js";

@@ -12,6 +12,7 @@ import {
 import { createReference } from "@winnow/kernels-reference";
 import { expectFixture, fixtureFiles, readFixture } from "@winnow/testkit";
 import { describe, expect, it } from "vitest";
+import type { z } from "zod";
 import { fixtures } from "./fixtures.js";
 import plugin from "./index.js";
 import { attendRow, attentionMap, best, keptBlocks, lineSums } from "./oracle.js";
@@ -20,7 +21,7 @@ import { createScratch, estimateLines, selectLines } from "./vertical-slash.js";
 const operations = createReference();
 const model = { layers: 3, queryHeads: 4, kvHeads: 2, headDim: 8, contextLength: 4096 };
 
-type Options = Parameters<typeof plugin.options.parse>[0];
+type Options = z.input<typeof plugin.options>;
 
 /** Sizes that leave something to choose in short prompts. */
 const small = { verticalSize: 9, slashSize: 12, lastQueries: 16, sinkTokens: 4, recentTokens: 6 };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { WinnowError } from "@winnow/core";
-import { denseForward, greedyContinuation, loadSafetensors } from "@winnow/models";
+import { architectures, denseForward, greedyContinuation, loadSafetensors, openModelFolder } from "@winnow/models";
 import { reportComparisons } from "./comparison-list.js";
 import type { OpenModel } from "./decoder-cache.js";
 import type { FixtureReport } from "./verdict.js";
@@ -20,14 +20,11 @@ export async function verifyArchitectureFixture(
     if (!found) throw new WinnowError("ERR_FIXTURE", `Cannot run "${folder}": golden.safetensors lacks "${key}".`);
     return found.data as Float32Array | Int32Array;
   };
-  let model: OpenModel;
-  try {
-    model = openModel(folder);
-  } catch (error) {
-    const unsupported = error instanceof WinnowError && error.code === "ERR_MODEL_CONFIG";
-    if (!unsupported) throw error;
-    return { fixture: name, verdict: "not run", compared: error.message, worst: null };
+  const { model_type: type } = openModelFolder(folder).config;
+  if (typeof type === "string" && !Object.hasOwn(architectures, type)) {
+    return { fixture: name, verdict: "not run", compared: `architecture "${type}" is not supported`, worst: null };
   }
+  const model = openModel(folder);
   const ids = Int32Array.from(tensor("input_ids"));
   const greedy = tensor("greedy_ids");
   return reportComparisons(name, [

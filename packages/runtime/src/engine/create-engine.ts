@@ -38,10 +38,13 @@ export async function createEngine(source: ConfigSource, options: CreateEngineOp
   const plan = await createPlan(config, options);
   const pool = new WorkerPool(plan.workers);
   try {
-    const loaded = await pool.run<LoadResult>({ type: "load", plan }, {
-      ...(options.signal && { signal: options.signal }),
-      onEvent: (event) => event.event === "progress" && options.onProgress?.(event.share, event.label),
-    });
+    const loaded = await pool.run<LoadResult>(
+      { type: "load", plan },
+      {
+        ...(options.signal && { signal: options.signal }),
+        onEvent: (event) => event.event === "progress" && options.onProgress?.(event.share, event.label),
+      },
+    );
     return new Engine(config, plan, pool, loaded);
   } catch (error) {
     await pool.close();

@@ -11,18 +11,31 @@ export function explainPlan(plan: Plan): string {
     `kernels     ${kernelLines(plan).join("\n            ")}`,
     `prefill     ${prefillLines(plan).join("\n            ")}`,
     `decode      ${decodeLines(plan).join("\n            ")}`,
-    ...(plan.plugins.length > 0 ? [`plugins     ${plan.plugins.map(({ id, package: name, version }) => `${id} (${name} ${version})`).join(", ")}`] : []),
-    ...plan.fallbacks.map(({ operation, used, wanted, reason }) => `fallback    ${operation} on ${used} instead of ${wanted}: ${reason}`),
+    ...(plan.plugins.length > 0
+      ? [`plugins     ${plan.plugins.map(({ id, package: name, version }) => `${id} (${name} ${version})`).join(", ")}`]
+      : []),
+    ...plan.fallbacks.map(
+      ({ operation, used, wanted, reason }) => `fallback    ${operation} on ${used} instead of ${wanted}: ${reason}`,
+    ),
     "",
     "values",
-    ...table(plan.provenance.map(({ path, value, ...origin }) => [path, JSON.stringify(value) ?? "not set", describeOrigin(origin)])),
+    ...table(
+      plan.provenance.map(({ path, value, ...origin }) => [
+        path,
+        JSON.stringify(value) ?? "not set",
+        describeOrigin(origin),
+      ]),
+    ),
   ].join("\n");
 }
 
 function kernelLines(plan: Plan): string[] {
   const byPackage = new Map<string, string[]>();
-  for (const [operation, id] of Object.entries(plan.kernels.assignment)) byPackage.set(id, [...(byPackage.get(id) ?? []), operation]);
-  return [...byPackage].map(([id, operations]) => `${id}: ${operations.join(", ")}`).concat(`instruction set: ${plan.kernels.isa}`);
+  for (const [operation, id] of Object.entries(plan.kernels.assignment))
+    byPackage.set(id, [...(byPackage.get(id) ?? []), operation]);
+  return [...byPackage]
+    .map(([id, operations]) => `${id}: ${operations.join(", ")}`)
+    .concat(`instruction set: ${plan.kernels.isa}`);
 }
 
 function prefillLines(plan: Plan): string[] {
@@ -42,12 +55,15 @@ function prefillLines(plan: Plan): string[] {
 }
 
 function sameGroups(a: readonly PlannedMasker[], b: readonly PlannedMasker[]): boolean {
-  const key = (groups: readonly PlannedMasker[]) => JSON.stringify(groups.map(({ heads, masker, options }) => [heads, masker, options]));
+  const key = (groups: readonly PlannedMasker[]) =>
+    JSON.stringify(groups.map(({ heads, masker, options }) => [heads, masker, options]));
   return key(a) === key(b);
 }
 
 function decodeLines(plan: Plan): string[] {
-  const planned = plan.decode.map(({ layers, kvPruner }) => `layers ${range(layers.start, layers.end - 1)}: ${kvPruner}`);
+  const planned = plan.decode.map(
+    ({ layers, kvPruner }) => `layers ${range(layers.start, layers.end - 1)}: ${kvPruner}`,
+  );
   const rest = plan.decode.reduce((count, { layers }) => count - (layers.end - layers.start), plan.model.shape.layers);
   return rest > 0 ? [...planned, `${planned.length > 0 ? "other" : "all"} layers: full cache`] : planned;
 }
@@ -57,10 +73,21 @@ function range(first: number, last: number): string {
 }
 
 function describeOrigin({ origin, location }: Omit<ProvenanceEntry, "path" | "value">): string {
-  return location ? `${location.file}:${location.line}:${location.column}` : { set: "--set", yaml: "configuration", code: "program" }[origin as string] ?? origin;
+  return location
+    ? `${location.file}:${location.line}:${location.column}`
+    : ({ set: "--set", yaml: "configuration", code: "program" }[origin as string] ?? origin);
 }
 
 function table(rows: readonly string[][]): string[] {
-  const widths = rows.reduce<number[]>((most, row) => row.map((cell, column) => Math.max(most[column] ?? 0, cell.length)), []);
-  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd()}`);
+  const widths = rows.reduce<number[]>(
+    (most, row) => row.map((cell, column) => Math.max(most[column] ?? 0, cell.length)),
+    [],
+  );
+  return rows.map(
+    (row) =>
+      `  ${row
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join("  ")
+        .trimEnd()}`,
+  );
 }

@@ -12,8 +12,10 @@ export function pipelineJsonSchema(plugins: readonly PluginDefinition[]): Json {
   const schema = z.toJSONSchema(pipelineSchema, { target: "draft-7", io: "input", unrepresentable: "any" }) as Json;
   const maskers = plugins.filter(({ kind }) => kind === "masker" || kind === "block-scorer");
   const pruners = plugins.filter(({ kind }) => kind === "kv-pruner" || kind === "evict-scorer");
-  for (const section of sections(schema, "prefill")) addPlugins(section, "masker", "dense", "Plain causal attention.", maskers);
-  for (const section of sections(schema, "decode")) addPlugins(section, "kvPruner", "none", "Read and keep the whole cache.", pruners);
+  for (const section of sections(schema, "prefill"))
+    addPlugins(section, "masker", "dense", "Plain causal attention.", maskers);
+  for (const section of sections(schema, "decode"))
+    addPlugins(section, "kvPruner", "none", "Read and keep the whole cache.", pruners);
   return { title: "Winnow pipeline", ...schema };
 }
 
@@ -24,12 +26,25 @@ function sections(schema: Json, name: string): Json[] {
   return [section, overrides.items as Json];
 }
 
-function addPlugins(section: Json, key: string, none: string, noneText: string, plugins: readonly PluginDefinition[]): void {
+function addPlugins(
+  section: Json,
+  key: string,
+  none: string,
+  noneText: string,
+  plugins: readonly PluginDefinition[],
+): void {
   const properties = section.properties as Record<string, Json>;
-  const known = [{ const: none, description: noneText }, ...plugins.map(({ id, summary }) => ({ const: id, description: summary }))];
-  properties[key] = { ...properties[key], anyOf: [...known, { type: "string", description: "Another plugin: package name or relative path." }] };
+  const known = [
+    { const: none, description: noneText },
+    ...plugins.map(({ id, summary }) => ({ const: id, description: summary })),
+  ];
+  properties[key] = {
+    ...properties[key],
+    anyOf: [...known, { type: "string", description: "Another plugin: package name or relative path." }],
+  };
   section.allOf = plugins.map((plugin) => ({
     if: { properties: { [key]: { const: plugin.id } }, required: [key] },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
     then: { properties: { options: optionsSchema(plugin) } },
   }));
 }

@@ -1,10 +1,10 @@
 import { availableParallelism } from "node:os";
 import type { ConfigDocument } from "../config/config.js";
 import type { PluginRegistry } from "../registry/registry.js";
+import type { Plan, PlannedModel, PluginModule, ProvenanceEntry } from "./plan.js";
 import { planDecode } from "./plan-decode.js";
 import { planKernels } from "./plan-kernels.js";
 import { planPrefill } from "./plan-prefill.js";
-import type { Plan, PlannedModel, PluginModule, ProvenanceEntry } from "./plan.js";
 import type { PluginChoice } from "./plugin-choice.js";
 
 /** Forms that a masker may return; a plan with one must have kernels for all of them. */
@@ -18,7 +18,12 @@ export interface PlanOptions {
 /**
  * Decides everything that can be decided before weights are read. Impossible combinations are refused here, with the place in the configuration.
  */
-export async function makePlan(document: ConfigDocument, model: PlannedModel, registry: PluginRegistry, { alsoLoad = [] }: PlanOptions = {}): Promise<Plan> {
+export async function makePlan(
+  document: ConfigDocument,
+  model: PlannedModel,
+  registry: PluginRegistry,
+  { alsoLoad = [] }: PlanOptions = {},
+): Promise<Plan> {
   const config = document.value;
   const prefill = await planPrefill(document, registry, model.shape);
   const decode = await planDecode(document, registry, model);
@@ -32,7 +37,8 @@ export async function makePlan(document: ConfigDocument, model: PlannedModel, re
     model,
     precision: config.precision,
     workers: config.workers,
-    threads: config.threads === "auto" ? Math.max(1, Math.floor(availableParallelism() / config.workers)) : config.threads,
+    threads:
+      config.threads === "auto" ? Math.max(1, Math.floor(availableParallelism() / config.workers)) : config.threads,
     kernels,
     prefill: prefill.groups,
     decode: decode.pruners,

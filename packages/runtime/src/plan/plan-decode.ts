@@ -1,9 +1,9 @@
 import type { PluginKind } from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
 import type { PluginRegistry } from "../registry/registry.js";
+import type { PlannedModel, PlannedPruner } from "./plan.js";
 import { refuseOptions, select } from "./plan-prefill.js";
 import { choosePlugin, type PluginChoice } from "./plugin-choice.js";
-import type { PlannedModel, PlannedPruner } from "./plan.js";
 
 const prunerKinds: readonly PluginKind[] = ["kv-pruner", "evict-scorer"];
 
@@ -16,7 +16,11 @@ export interface DecodePlan {
  * A KV pruner for each layer: the section's own, then the overrides in order. Layers that are served by one entry must be neighbours,
  * because a pruner may hand state from layer to layer.
  */
-export async function planDecode(document: ConfigDocument, registry: PluginRegistry, model: PlannedModel): Promise<DecodePlan> {
+export async function planDecode(
+  document: ConfigDocument,
+  registry: PluginRegistry,
+  model: PlannedModel,
+): Promise<DecodePlan> {
   const { decode } = document.value;
   const { shape } = model;
   const row: (PluginChoice | undefined)[] = new Array(shape.layers);
@@ -32,7 +36,8 @@ export async function planDecode(document: ConfigDocument, registry: PluginRegis
   for (const [index, override] of decode.overrides.entries()) {
     const path = ["decode", "overrides", index];
     const choice = await choose(path, override.kvPruner);
-    for (const layer of select(document, [...path, "layers"], override.layers, shape.layers, "layers")) row[layer] = choice;
+    for (const layer of select(document, [...path, "layers"], override.layers, shape.layers, "layers"))
+      row[layer] = choice;
   }
   return { pruners: groupLayers(row), choices };
 }
@@ -40,7 +45,11 @@ export async function planDecode(document: ConfigDocument, registry: PluginRegis
 /** After eviction a cache no longer holds the last tokens one after another, which a model's own window counts on. */
 function refuseSlidingWindow(document: ConfigDocument, path: readonly (string | number)[], model: PlannedModel): void {
   if (model.slidingWindow.every((window) => window === null)) return;
-  throw document.fail(path, "ERR_PLAN_CONFLICT", `must be none for this model: ${model.architecture} has sliding-window layers, which a KV pruner cannot serve`);
+  throw document.fail(
+    path,
+    "ERR_PLAN_CONFLICT",
+    `must be none for this model: ${model.architecture} has sliding-window layers, which a KV pruner cannot serve`,
+  );
 }
 
 function groupLayers(row: readonly (PluginChoice | undefined)[]): PlannedPruner[] {

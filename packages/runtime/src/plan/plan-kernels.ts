@@ -17,12 +17,21 @@ export interface KernelPlan {
 }
 
 /** Which package runs each operation: the forced one, or the first by priority that is available and takes the operands. */
-export async function planKernels(document: ConfigDocument, needs: KernelNeeds, plugins: readonly PluginModule[]): Promise<KernelPlan> {
-  const packages = await Promise.all([...builtInKernelPackages, ...plugins.map(({ id }) => id)].map((id) => loadKernelPackage(id, plugins)));
+export async function planKernels(
+  document: ConfigDocument,
+  needs: KernelNeeds,
+  plugins: readonly PluginModule[],
+): Promise<KernelPlan> {
+  const packages = await Promise.all(
+    [...builtInKernelPackages, ...plugins.map(({ id }) => id)].map((id) => loadKernelPackage(id, plugins)),
+  );
   packages.sort((a, b) => b.priority - a.priority);
   const planner = new KernelPlanner(document, needs, packages);
   const names = Object.keys(operationMethods) as OperationName[];
-  const assignment = Object.fromEntries(names.map((name) => [name, planner.assign(name)])) as Record<OperationName, string>;
+  const assignment = Object.fromEntries(names.map((name) => [name, planner.assign(name)])) as Record<
+    OperationName,
+    string
+  >;
   return { kernels: { assignment, isa: planner.chooseIsa(assignment) }, fallbacks: planner.fallbacks };
 }
 
@@ -50,7 +59,11 @@ class KernelPlanner {
       }
       reasons.push(`${candidate.id}: ${reason}`);
     }
-    throw this.document.fail(["kernels", operation], "ERR_KERNEL_UNSUPPORTED", `no kernel package can run it (${reasons.join("; ")})`);
+    throw this.document.fail(
+      ["kernels", operation],
+      "ERR_KERNEL_UNSUPPORTED",
+      `no kernel package can run it (${reasons.join("; ")})`,
+    );
   }
 
   private forced(operation: OperationName, id: string): string {
@@ -62,7 +75,9 @@ class KernelPlanner {
     }
     const reason = this.obstacle(candidate, operation);
     if (reason === undefined) return id;
-    const able = this.packages.filter((entry) => this.obstacle(entry, operation) === undefined).map((entry) => entry.id);
+    const able = this.packages
+      .filter((entry) => this.obstacle(entry, operation) === undefined)
+      .map((entry) => entry.id);
     throw this.document.fail(path, "ERR_KERNEL_UNSUPPORTED", `cannot be "${id}": ${reason}. Use ${able.join(" or ")}`);
   }
 
@@ -73,7 +88,10 @@ class KernelPlanner {
     const { precision, maskForms } = this.needs;
     const typed = descriptors.filter((kernel) => kernel.dtypes.includes(precision));
     if (typed.length === 0) return `its ${operation} kernels do not take ${precision}`;
-    const missing = operation === "prefillAttention" ? maskForms.find((form) => typed.every((kernel) => !kernel.formats?.includes(form))) : undefined;
+    const missing =
+      operation === "prefillAttention"
+        ? maskForms.find((form) => typed.every((kernel) => !kernel.formats?.includes(form)))
+        : undefined;
     if (missing) return `its ${operation} kernels do not take ${missing} masks`;
     const status = candidate.available();
     return status.available ? undefined : status.reason;
@@ -100,7 +118,10 @@ class KernelPlanner {
     const used = this.packages.filter((candidate) => Object.values(assignment).includes(candidate.id));
     const sets = used.flatMap((candidate) => candidate.instructionSets?.() ?? []);
     if (sets.includes(isa)) return isa;
-    const offered = sets.length > 0 ? `these kernels run on ${sets.join(", ")}` : "none of the chosen kernel packages has a choice of instruction sets";
+    const offered =
+      sets.length > 0
+        ? `these kernels run on ${sets.join(", ")}`
+        : "none of the chosen kernel packages has a choice of instruction sets";
     throw this.document.fail(["kernels", "isa"], "ERR_ISA_UNSUPPORTED", `cannot be ${isa} here: ${offered}`);
   }
 }

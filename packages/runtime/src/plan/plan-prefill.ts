@@ -2,8 +2,8 @@ import type { ModelShape, PluginKind } from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
 import { expandSelection, type Selection } from "../config/selection.js";
 import type { PluginRegistry } from "../registry/registry.js";
-import { choosePlugin, type PluginChoice } from "./plugin-choice.js";
 import type { PlannedMasker } from "./plan.js";
+import { choosePlugin, type PluginChoice } from "./plugin-choice.js";
 
 const maskerKinds: readonly PluginKind[] = ["masker", "block-scorer"];
 
@@ -13,7 +13,11 @@ export interface PrefillPlan {
 }
 
 /** A masker for each layer and head: the section's own, then the overrides in order; neighbouring heads with the same choice make one group. */
-export async function planPrefill(document: ConfigDocument, registry: PluginRegistry, shape: ModelShape): Promise<PrefillPlan> {
+export async function planPrefill(
+  document: ConfigDocument,
+  registry: PluginRegistry,
+  shape: ModelShape,
+): Promise<PrefillPlan> {
   const { prefill } = document.value;
   const table: (PluginChoice | undefined)[][] = Array.from({ length: shape.layers }, () => new Array(shape.queryHeads));
   const choices: PluginChoice[] = [];
@@ -55,12 +59,19 @@ export function select(
 ): number[] {
   const { numbers, outside } = expandSelection(selection ?? `0-${limit - 1}`, limit);
   if (outside === undefined) return numbers;
-  throw document.fail(path, "ERR_PLAN_CONFLICT", `must select ${what} in 0..${limit - 1}, first before last, got ${JSON.stringify(outside)}`);
+  throw document.fail(
+    path,
+    "ERR_PLAN_CONFLICT",
+    `must select ${what} in 0..${limit - 1}, first before last, got ${JSON.stringify(outside)}`,
+  );
 }
 
 /** `dense` and `none` take no options; ones that were given would silently do nothing. */
 export function refuseOptions(document: ConfigDocument, path: readonly (string | number)[]): undefined {
-  const section = path.reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], document.value) as {
+  const section = path.reduce<unknown>(
+    (value, key) => (value as Record<string | number, unknown>)[key],
+    document.value,
+  ) as {
     readonly options: Readonly<Record<string, unknown>>;
   };
   const [name] = Object.keys(section.options);

@@ -1,5 +1,12 @@
 import { isAbsolute, resolve } from "node:path";
-import { type OptionEntry, listOptions, type ModelShape, type PluginDefinition, type PluginKind, WinnowError } from "@winnow/core";
+import {
+  listOptions,
+  type ModelShape,
+  type OptionEntry,
+  type PluginDefinition,
+  type PluginKind,
+  WinnowError,
+} from "@winnow/core";
 import { type ConfigDocument, validateOptions } from "../config/config.js";
 import { type ConfigPath, valueAt } from "../config/path.js";
 import type { InstalledPlugin } from "../registry/manifest.js";
@@ -24,7 +31,12 @@ export interface PluginSlot {
  * Finds the plugin of a slot, checks its options against its schema, resolves path options against the configuration's folder and asks the plugin
  * whether the options fit the model.
  */
-export async function choosePlugin(document: ConfigDocument, registry: PluginRegistry, slot: PluginSlot, shape: ModelShape): Promise<PluginChoice> {
+export async function choosePlugin(
+  document: ConfigDocument,
+  registry: PluginRegistry,
+  slot: PluginSlot,
+  shape: ModelShape,
+): Promise<PluginChoice> {
   const namePath = [...slot.path, slot.key];
   const optionsPath = [...slot.path, "options"];
   const reference = String(valueAt(document.value, namePath));
@@ -53,10 +65,18 @@ async function resolvePlugin(
     throw document.fail(namePath, error.code, error.message);
   }
   if (slot.kinds.includes(plugin.kind)) return plugin;
-  throw document.fail(namePath, "ERR_PLAN_CONFLICT", `must name a plugin of kind ${slot.kinds.join(" or ")}, got "${plugin.id}", which is a ${plugin.kind}`);
+  throw document.fail(
+    namePath,
+    "ERR_PLAN_CONFLICT",
+    `must name a plugin of kind ${slot.kinds.join(" or ")}, got "${plugin.id}", which is a ${plugin.kind}`,
+  );
 }
 
-function resolvePaths(options: Record<string, unknown>, entries: readonly OptionEntry[], folder: string): Record<string, unknown> {
+function resolvePaths(
+  options: Record<string, unknown>,
+  entries: readonly OptionEntry[],
+  folder: string,
+): Record<string, unknown> {
   const resolved = { ...options };
   for (const { name, format } of entries) {
     const value = options[name];
@@ -76,7 +96,12 @@ function refuseProblems(
   if (problem) throw document.fail([...optionsPath, ...problem.path], "ERR_PLAN_CONFLICT", problem.message);
 }
 
-function provenanceOf(document: ConfigDocument, entry: OptionEntry, options: Readonly<Record<string, unknown>>, optionsPath: ConfigPath): ProvenanceEntry {
+function provenanceOf(
+  document: ConfigDocument,
+  entry: OptionEntry,
+  options: Readonly<Record<string, unknown>>,
+  optionsPath: ConfigPath,
+): ProvenanceEntry {
   const path = [...optionsPath, entry.name];
   const { origin, location } = document.originOf(path);
   return {

@@ -18,7 +18,10 @@ export async function loadKernelPackage(id: string, plugins: readonly PluginModu
   const plugin = plugins.find((module) => module.id === id);
   const definition = plugin && (await importPlugins(plugin.url)).find((candidate) => candidate.id === id);
   if (definition?.kind !== "kernel") {
-    throw new WinnowError("ERR_KERNEL_UNSUPPORTED", `There is no kernel package "${id}". Use ${builtInKernelPackages.join(", ")} or the id of a kernel plugin.`);
+    throw new WinnowError(
+      "ERR_KERNEL_UNSUPPORTED",
+      `There is no kernel package "${id}". Use ${builtInKernelPackages.join(", ")} or the id of a kernel plugin.`,
+    );
   }
   return (definition as unknown as { create(options: object): KernelPackage }).create({});
 }

@@ -48,7 +48,10 @@ export function readManifest(folder: string): InstalledPlugin[] {
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
-    throw new WinnowError("ERR_PLUGIN_INVALID", `Cannot use the plugin package "${file}": ${path.join(".")}: ${message}. Correct its package.json.`);
+    throw new WinnowError(
+      "ERR_PLUGIN_INVALID",
+      `Cannot use the plugin package "${file}": ${path.join(".")}: ${message}. Correct its package.json.`,
+    );
   }
   const { name, version, winnow } = parsed.data;
   if (winnow.contract !== CONTRACT_VERSION) {
@@ -74,13 +77,20 @@ function readJson(file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new WinnowError("ERR_PLUGIN_INVALID", `Cannot read "${file}": ${(error as Error).message}. Reinstall the package.`, { cause: error });
+    throw new WinnowError(
+      "ERR_PLUGIN_INVALID",
+      `Cannot read "${file}": ${(error as Error).message}. Reinstall the package.`,
+      { cause: error },
+    );
   }
 }
 
 /** The module of `import "package"`: the `.` export for Node's import condition, else `main`. */
 function entryOf(exports: unknown, main: string | undefined): string {
-  const target = typeof exports === "object" && exports !== null && "." in exports ? (exports as Record<string, unknown>)["."] : exports;
+  const target =
+    typeof exports === "object" && exports !== null && "." in exports
+      ? (exports as Record<string, unknown>)["."]
+      : exports;
   return conditionalTarget(target) ?? main ?? "index.js";
 }
 

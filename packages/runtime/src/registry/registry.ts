@@ -46,7 +46,9 @@ export class PluginRegistry {
     await this.#openLoose();
     const plugin = this.find(reference) ?? this.#ofPackage(reference, kinds) ?? this.#ofPath(reference, kinds);
     if (plugin) return plugin;
-    const known = this.list().filter((candidate) => kinds.includes(candidate.kind)).map(({ id }) => id);
+    const known = this.list()
+      .filter((candidate) => kinds.includes(candidate.kind))
+      .map(({ id }) => id);
     throw new WinnowError(
       "ERR_PLUGIN_UNKNOWN",
       `there is no plugin "${reference}". ${didYouMean(reference, known)}Installed: ${known.join(", ") || "none"}. Install its package, or list its path under plugins.`,
@@ -92,12 +94,19 @@ export class PluginRegistry {
   #allow(reference: string, folder: string): void {
     const path = isPath(reference) ? resolve(folder, reference) : packageFolder(reference, folder);
     if (path === undefined || !existsSync(path)) {
-      throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Cannot find the plugin "${reference}", listed under plugins. Install the package, or correct the path.`);
+      throw new WinnowError(
+        "ERR_PLUGIN_UNKNOWN",
+        `Cannot find the plugin "${reference}", listed under plugins. Install the package, or correct the path.`,
+      );
     }
     const real = realpathSync(path);
     if (statSync(real).isDirectory()) {
       const plugins = readManifest(real);
-      if (plugins.length === 0) throw new WinnowError("ERR_PLUGIN_INVALID", `Folder "${path}" declares no plugin: its package.json needs a "winnow" entry.`);
+      if (plugins.length === 0)
+        throw new WinnowError(
+          "ERR_PLUGIN_INVALID",
+          `Folder "${path}" declares no plugin: its package.json needs a "winnow" entry.`,
+        );
       for (const plugin of plugins) this.#add(plugin);
       return;
     }
@@ -113,19 +122,28 @@ export class PluginRegistry {
   }
 
   #ofPackage(name: string, kinds: readonly PluginKind[]): InstalledPlugin | undefined {
-    return this.#only(name, this.list().filter((plugin) => plugin.package === name && kinds.includes(plugin.kind)));
+    return this.#only(
+      name,
+      this.list().filter((plugin) => plugin.package === name && kinds.includes(plugin.kind)),
+    );
   }
 
   #ofPath(reference: string, kinds: readonly PluginKind[]): InstalledPlugin | undefined {
     if (!isPath(reference)) return undefined;
     const end = reference.replace(/^\.{1,2}\//, "");
     const inPath = (plugin: InstalledPlugin) => plugin.url.endsWith(`/${end}`) || plugin.folder.endsWith(`/${end}`);
-    return this.#only(reference, this.list().filter((plugin) => kinds.includes(plugin.kind) && inPath(plugin)));
+    return this.#only(
+      reference,
+      this.list().filter((plugin) => kinds.includes(plugin.kind) && inPath(plugin)),
+    );
   }
 
   #only(reference: string, found: readonly InstalledPlugin[]): InstalledPlugin | undefined {
     if (found.length < 2) return found[0];
-    throw new WinnowError("ERR_PLUGIN_DUPLICATE", `"${reference}" holds several plugins: ${found.map(({ id }) => id).join(", ")}. Name one by its id.`);
+    throw new WinnowError(
+      "ERR_PLUGIN_DUPLICATE",
+      `"${reference}" holds several plugins: ${found.map(({ id }) => id).join(", ")}. Name one by its id.`,
+    );
   }
 }
 

@@ -82,5 +82,6 @@ export class WorkerPool {
 
 /** Events that were sent before the outcome but have not been dispatched yet. */
 function deliverWaiting(port: MessagePort, onEvent: (event: WorkerEvent) => void): void {
-  for (let waiting = receiveMessageOnPort(port); waiting; waiting = receiveMessageOnPort(port)) onEvent(waiting.message);
+  for (let waiting = receiveMessageOnPort(port); waiting; waiting = receiveMessageOnPort(port))
+    onEvent(waiting.message);
 }

@@ -12,16 +12,11 @@ export async function load({ plan, cancel, events }: LoadTask): Promise<LoadResu
   const config = parseModelConfig(folder.config);
   const tokenizer = loadTokenizer(folder, config);
   const { operations, isa } = await kernelsOf(plan);
-  const weights = loadWeights(
-    folder,
-    config,
-    operations,
-    {
-      precision: plan.precision,
-      onProgress: ({ tensorsDone, tensors }) => emitProgress(events, tensorsDone / tensors, "load weights"),
-      cancel,
-    },
-  );
+  const weights = loadWeights(folder, config, operations, {
+    precision: plan.precision,
+    onProgress: ({ tensorsDone, tensors }) => emitProgress(events, tensorsDone / tensors, "load weights"),
+    cancel,
+  });
   const model = {
     folder: folder.path,
     config,
