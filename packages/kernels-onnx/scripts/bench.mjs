@@ -1,5 +1,5 @@
 // Speed of ONNX Runtime alone: node scripts/bench.mjs [--threads 2] [--model ../../models/winnow-16m-32k] [matmul] [attention] [decoder]
-// Reports the best of several runs, because everything else on a machine only adds time; medians of decode steps stand beside it.
+// Reports the best of several runs (prefill beyond 8192 tokens: of one), because everything else on a machine only adds time; decode has its median too.
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createOnnxAttention, createOnnxBaseline, createOnnxDense } from "../dist/index.js";
