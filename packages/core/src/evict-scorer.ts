@@ -27,7 +27,7 @@ function evictByScore(scorer: EvictScorer, context: PrefillEndContext): KeptToke
 
 /**
  * Keeps `budget` tokens of each row of `scores` `[heads, length]`: the first `sinkTokens`, the last `recentTokens`, then the best; ties: lower index.
- * With fewer places than forced tokens, the last tokens win.
+ * With fewer places than forced tokens, the last tokens win. Scores must be finite or -Infinity; those of forced tokens are overwritten.
  */
 export function keepBest(
   scores: Float32Array,
@@ -35,23 +35,17 @@ export function keepBest(
   length: number,
   budget: number,
   forced: { sinkTokens: number; recentTokens: number },
-  primitives: Pick<Primitives, "topK">,
+  primitives: Pick<Primitives, "topKRows">,
 ): KeptTokens {
   const count = Math.min(budget, length);
   const recent = Math.min(forced.recentTokens, count);
   const sinks = Math.min(forced.sinkTokens, count - recent, length - recent);
-  const middle = count - sinks - recent;
-  const indices = new Int32Array(heads * count);
-  const offsets = new Int32Array(heads + 1);
-  for (let head = 0; head < heads; head++) {
-    let at = head * count;
-    for (let j = 0; j < sinks; j++) indices[at++] = j;
-    if (middle > 0) {
-      const base = head * length;
-      for (const j of primitives.topK(scores, middle, base + sinks, base + length - recent)) indices[at++] = sinks + j;
-    }
-    for (let j = length - recent; j < length; j++) indices[at++] = j;
-    offsets[head + 1] = at;
+  for (let base = 0; base < heads * length; base += length) {
+    scores.fill(Number.POSITIVE_INFINITY, base, base + sinks);
+    scores.fill(Number.POSITIVE_INFINITY, base + length - recent, base + length);
   }
-  return { indices, offsets };
+  return {
+    indices: primitives.topKRows(scores, heads, length, count),
+    offsets: Int32Array.from({ length: heads + 1 }, (_, head) => head * count),
+  };
 }

@@ -3,6 +3,7 @@ import {
   denseMask,
   type HeadTensor,
   intersectMasks,
+  lowerMask,
   type Mask,
   type MaskerContext,
   maskStatistics,
@@ -47,7 +48,7 @@ export function planLayerMasks(
     };
     const window = slidingWindow[layer];
     const own = groupMasks(session, group, context).map((mask) =>
-      window === null ? mask : withWindow(mask, window, q.length),
+      lowerOnce(window === null ? mask : withWindow(mask, window, q.length), q.length),
     );
     const statistics = own.map((mask) => maskStatistics(mask, q.length).density);
     for (let head = group.heads.start; head < group.heads.end; head++)
@@ -77,6 +78,11 @@ function groupMasks(session: Session, group: PlannedMasker, context: MaskerConte
     for (const mask of masks) validateMask(mask, context.q.length);
     return masks;
   });
+}
+
+/** Counting and attention both need the canonical form; kernels take dense and band masks as they are. */
+function lowerOnce(mask: Mask, n: number): Mask {
+  return mask.form === "dense" || mask.form === "band" ? mask : lowerMask(mask, n);
 }
 
 function withWindow(mask: Mask, window: number, n: number): Mask {
