@@ -61,11 +61,16 @@ function sameGroups(a: readonly PlannedMasker[], b: readonly PlannedMasker[]): b
 }
 
 function decodeLines(plan: Plan): string[] {
-  const planned = plan.decode.map(
-    ({ layers, kvPruner }) => `layers ${range(layers.start, layers.end - 1)}: ${kvPruner}`,
-  );
-  const rest = plan.decode.reduce((count, { layers }) => count - (layers.end - layers.start), plan.model.shape.layers);
+  const planned = plan.decode.map(({ layers, kvPruner }) => `layers ${ranges(layers)}: ${kvPruner}`);
+  const rest = plan.decode.reduce((count, { layers }) => count - layers.length, plan.model.shape.layers);
   return rest > 0 ? [...planned, `${planned.length > 0 ? "other" : "all"} layers: full cache`] : planned;
+}
+
+/** Ascending numbers with runs joined: `0-2, 5`. */
+function ranges(numbers: readonly number[]): string {
+  const starts = numbers.filter((n, index) => n !== numbers[index - 1] + 1);
+  const ends = numbers.filter((n, index) => n !== numbers[index + 1] - 1);
+  return starts.map((first, index) => range(first, ends[index])).join(", ");
 }
 
 function range(first: number, last: number): string {

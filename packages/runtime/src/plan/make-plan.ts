@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import type { ConfigDocument } from "../config/config.js";
+import type { InstalledPlugin } from "../registry/manifest.js";
 import type { PluginRegistry } from "../registry/registry.js";
+import { atPlace } from "./at-place.js";
 import type { Plan, PlannedModel, PluginModule, ProvenanceEntry } from "./plan.js";
 import { planDecode } from "./plan-decode.js";
 import { planKernels } from "./plan-kernels.js";
@@ -25,14 +27,21 @@ export async function makePlan(
   { alsoLoad = [] }: PlanOptions = {},
 ): Promise<Plan> {
   const config = document.value;
+  await allowPlugins(document, registry);
   const prefill = await planPrefill(document, registry, model.shape);
   const decode = await planDecode(document, registry, model);
   const choices = [...prefill.choices, ...decode.choices];
-  const isDense = prefill.choices.length === 0 && model.slidingWindow.every((window) => window === null);
-  const kernelPlugins = kernelModules(registry);
-  const needs = { precision: config.precision, maskForms: isDense ? ["dense"] : allMaskForms };
-  const { kernels, fallbacks } = await planKernels(document, needs, kernelPlugins);
-  const used = kernelPlugins.filter(({ id }) => Object.values(kernels.assignment).includes(id));
+  const maskers = prefill.groups.map(({ masker }) => masker).filter((masker) => masker !== "dense");
+  const isDense = maskers.length === 0 && model.slidingWindow.every((window) => window === null);
+  const kernelPlugins = registry.list().filter(({ kind }) => kind === "kernel");
+  const { kernels, fallbacks } = await planKernels(
+    document,
+    { precision: config.precision, maskForms: isDense ? ["dense"] : allMaskForms },
+    { modules: kernelPlugins.map(moduleOf), shape: model.shape },
+  );
+  const usedKernels = kernelPlugins.map(({ id }) => id).filter((id) => Object.values(kernels.assignment).includes(id));
+  for (const id of alsoLoad) await registry.load(id);
+  const used = [...maskers, ...decode.pruners.map(({ kvPruner }) => kvPruner), ...usedKernels, ...alsoLoad];
   return {
     model,
     precision: config.precision,
@@ -42,22 +51,21 @@ export async function makePlan(
     kernels,
     prefill: prefill.groups,
     decode: decode.pruners,
-    plugins: modules([...choices.map(({ plugin }) => plugin.id), ...alsoLoad], registry, used),
+    plugins: [...new Set(used)].flatMap((id) => registry.find(id) ?? []).map(moduleOf),
     provenance: [...ownProvenance(document), ...choices.flatMap((choice: PluginChoice) => choice.provenance)],
     fallbacks,
   };
 }
 
-function kernelModules(registry: PluginRegistry): PluginModule[] {
-  return registry
-    .list()
-    .filter(({ kind }) => kind === "kernel")
-    .map(({ id, url, package: name, version }) => ({ id, url, package: name, version }));
+/** Plugins that the configuration adds to the installed ones. */
+async function allowPlugins(document: ConfigDocument, registry: PluginRegistry): Promise<void> {
+  for (const [index, reference] of document.value.plugins.entries()) {
+    await atPlace(document, ["plugins", index], () => registry.allow(reference));
+  }
 }
 
-function modules(ids: readonly string[], registry: PluginRegistry, kernels: readonly PluginModule[]): PluginModule[] {
-  const found = [...new Set(ids)].flatMap((id) => registry.find(id) ?? []);
-  return [...found.map(({ id, url, package: name, version }) => ({ id, url, package: name, version })), ...kernels];
+function moduleOf({ id, url, package: name, version }: InstalledPlugin): PluginModule {
+  return { id, url, package: name, version };
 }
 
 /** Where the values of the pipeline itself come from; options of plugins are listed with their plugins. */

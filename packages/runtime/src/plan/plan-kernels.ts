@@ -1,8 +1,15 @@
-import type { FloatDtype, KernelPackage, OperationName } from "@winnow/core";
-import { operationMethods } from "@winnow/core";
+import {
+  type FloatDtype,
+  type KernelPackage,
+  type OperationName,
+  operationMethods,
+  type WinnowError,
+} from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
-import { builtInKernelPackages, loadKernelPackage } from "../registry/kernel-packages.js";
-import type { PlannedFallback, PlannedKernels, PluginModule } from "./plan.js";
+import { didYouMean } from "../config/nearest.js";
+import { guardPlugin } from "../registry/guard-plugin.js";
+import { builtInKernelPackages, type KernelPlugins, loadKernelPackage } from "../registry/kernel-packages.js";
+import type { PlannedFallback, PlannedKernels } from "./plan.js";
 
 /** What a plan asks of its kernels. */
 export interface KernelNeeds {
@@ -16,22 +23,26 @@ export interface KernelPlan {
   readonly fallbacks: readonly PlannedFallback[];
 }
 
-/** Which package runs each operation: the forced one, or the first by priority that is available and takes the operands. */
+/**
+ * Which package runs each operation: the forced one, or the first by priority that is available and takes the operands.
+ * Priority and operands of a kernel plugin are known only to its code: it is loaded if an operation names it or if one is left to `auto`.
+ */
 export async function planKernels(
   document: ConfigDocument,
   needs: KernelNeeds,
-  plugins: readonly PluginModule[],
+  plugins: KernelPlugins,
 ): Promise<KernelPlan> {
+  const names = Object.keys(operationMethods) as OperationName[];
+  const choices = names.map((name) => document.value.kernels[name]);
+  const pluginIds = plugins.modules.map(({ id }) => id);
+  const loadedIds = pluginIds.filter((id) => choices.includes(id) || choices.includes("auto"));
   const packages = await Promise.all(
-    [...builtInKernelPackages, ...plugins.map(({ id }) => id)].map((id) => loadKernelPackage(id, plugins)),
+    [...builtInKernelPackages, ...loadedIds].map((id) => loadKernelPackage(id, plugins)),
   );
   packages.sort((a, b) => b.priority - a.priority);
-  const planner = new KernelPlanner(document, needs, packages);
-  const names = Object.keys(operationMethods) as OperationName[];
-  const assignment = Object.fromEntries(names.map((name) => [name, planner.assign(name)])) as Record<
-    OperationName,
-    string
-  >;
+  const planner = new KernelPlanner(document, needs, packages, [...builtInKernelPackages, ...pluginIds]);
+  const assigned = names.map((name) => [name, planner.assign(name)]);
+  const assignment = Object.fromEntries(assigned) as Record<OperationName, string>;
   return { kernels: { assignment, isa: planner.chooseIsa(assignment) }, fallbacks: planner.fallbacks };
 }
 
@@ -42,6 +53,7 @@ class KernelPlanner {
     private readonly document: ConfigDocument,
     private readonly needs: KernelNeeds,
     private readonly packages: readonly KernelPackage[],
+    private readonly knownIds: readonly string[],
   ) {}
 
   assign(operation: OperationName): string {
@@ -50,66 +62,61 @@ class KernelPlanner {
   }
 
   private best(operation: OperationName): string {
-    const reasons: string[] = [];
-    for (const candidate of this.packages) {
-      const reason = this.obstacle(candidate, operation);
-      if (reason === undefined) {
-        this.recordFallback(operation, candidate.id);
-        return candidate.id;
-      }
-      reasons.push(`${candidate.id}: ${reason}`);
+    const fitting = this.packages.filter((candidate) => this.mismatch(candidate, operation) === undefined);
+    const used = fitting.find((candidate) => unavailable(candidate) === undefined);
+    if (used) {
+      this.recordFallback(operation, fitting[0], used);
+      return used.id;
     }
-    throw this.document.fail(
-      ["kernels", operation],
-      "ERR_KERNEL_UNSUPPORTED",
-      `no kernel package can run it (${reasons.join("; ")})`,
-    );
+    const reasons = this.packages.map((candidate) => `${candidate.id}: ${this.obstacle(candidate, operation)}`);
+    throw this.fail(operation, `no kernel package can run it (${reasons.join("; ")})`);
   }
 
   private forced(operation: OperationName, id: string): string {
-    const path = ["kernels", operation];
     const candidate = this.packages.find((known) => known.id === id);
     if (!candidate) {
-      const known = this.packages.map((entry) => entry.id).join(", ");
-      throw this.document.fail(path, "ERR_KERNEL_UNSUPPORTED", `must be auto or one of ${known}, got "${id}"`);
+      const help = didYouMean(id, this.knownIds);
+      throw this.fail(operation, `must be auto or one of ${this.knownIds.join(", ")}, got "${id}". ${help}`.trimEnd());
     }
     const reason = this.obstacle(candidate, operation);
     if (reason === undefined) return id;
-    const able = this.packages
-      .filter((entry) => this.obstacle(entry, operation) === undefined)
-      .map((entry) => entry.id);
-    throw this.document.fail(path, "ERR_KERNEL_UNSUPPORTED", `cannot be "${id}": ${reason}. Use ${able.join(" or ")}`);
+    const able = this.packages.filter((entry) => this.obstacle(entry, operation) === undefined);
+    throw this.fail(operation, `cannot be "${id}": ${reason}. Use ${able.map((entry) => entry.id).join(" or ")}`);
   }
 
-  /** Why a package cannot run an operation, or undefined. */
+  /** Why a package cannot run an operation here, or undefined. */
   private obstacle(candidate: KernelPackage, operation: OperationName): string | undefined {
+    return this.mismatch(candidate, operation) ?? unavailable(candidate);
+  }
+
+  /** Why no kernel of a package takes the plan's operands, on whatever machine, or undefined. */
+  private mismatch(candidate: KernelPackage, operation: OperationName): string | undefined {
     const descriptors = candidate.kernels.filter((kernel) => kernel.operation === operation);
     if (descriptors.length === 0) return `it has no ${operation} kernel`;
     const { precision, maskForms } = this.needs;
     const typed = descriptors.filter((kernel) => kernel.dtypes.includes(precision));
     if (typed.length === 0) return `its ${operation} kernels do not take ${precision}`;
-    const missing =
-      operation === "prefillAttention"
-        ? maskForms.find((form) => typed.every((kernel) => !kernel.formats?.includes(form)))
-        : undefined;
-    if (missing) return `its ${operation} kernels do not take ${missing} masks`;
-    const status = candidate.available();
-    return status.available ? undefined : status.reason;
+    if (operation !== "prefillAttention") return undefined;
+    const missing = maskForms.find((form) => typed.every((kernel) => !kernel.formats?.includes(form)));
+    return missing === undefined ? undefined : `its ${operation} kernels do not take ${missing} masks`;
   }
 
-  /** The best package that would take the operands is missing on this machine: allowed only if the configuration says so. */
-  private recordFallback(operation: OperationName, used: string): void {
-    const wanted = this.packages[0];
-    const status = wanted.available();
-    if (wanted.id === used || status.available) return;
+  /** A package that comes first and takes the operands is missing on this machine: only if the configuration allows another in its place. */
+  private recordFallback(operation: OperationName, wanted: KernelPackage, used: KernelPackage): void {
+    const reason = unavailable(wanted);
+    if (reason === undefined) return;
     if (this.document.value.kernels.fallback === "error") {
       throw this.document.fail(
         ["kernels", "fallback"],
         "ERR_KERNEL_UNSUPPORTED",
-        `${wanted.id} kernels cannot run here (${status.reason}). Build them, or set kernels.fallback: allow to run ${operation} on ${used}`,
+        `${wanted.id} kernels cannot run here (${reason}). Build or install them, or set kernels.fallback: allow to run ${operation} on ${used.id}`,
       );
     }
-    this.fallbacks.push({ operation, wanted: wanted.id, used, reason: status.reason });
+    this.fallbacks.push({ operation, wanted: wanted.id, used: used.id, reason });
+  }
+
+  private fail(operation: OperationName, problem: string): WinnowError {
+    return this.document.fail(["kernels", operation], "ERR_KERNEL_UNSUPPORTED", problem);
   }
 
   chooseIsa(assignment: Readonly<Record<OperationName, string>>): string {
@@ -124,4 +131,10 @@ class KernelPlanner {
         : "none of the chosen kernel packages has a choice of instruction sets";
     throw this.document.fail(["kernels", "isa"], "ERR_ISA_UNSUPPORTED", `cannot be ${isa} here: ${offered}`);
   }
+}
+
+/** Why a package cannot run on this machine, or undefined. */
+function unavailable(candidate: KernelPackage): string | undefined {
+  const status = guardPlugin(candidate.id, "available", () => candidate.available());
+  return status.available ? undefined : status.reason;
 }

@@ -1,5 +1,6 @@
 import type { ModelShape, PluginKind } from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
+import { type ConfigPath, valueAt } from "../config/path.js";
 import { expandSelection, type Selection } from "../config/selection.js";
 import type { PluginRegistry } from "../registry/registry.js";
 import type { PlannedMasker } from "./plan.js";
@@ -21,8 +22,8 @@ export async function planPrefill(
   const { prefill } = document.value;
   const table: (PluginChoice | undefined)[][] = Array.from({ length: shape.layers }, () => new Array(shape.queryHeads));
   const choices: PluginChoice[] = [];
-  const choose = async (path: readonly (string | number)[], masker: string) => {
-    if (masker === "dense") return refuseOptions(document, path);
+  const choose = async (path: ConfigPath, masker: string) => {
+    if (masker === "dense") return refuseOptions(document, path, masker);
     const choice = await choosePlugin(document, registry, { path, key: "masker", kinds: maskerKinds }, shape);
     choices.push(choice);
     return choice;
@@ -52,7 +53,7 @@ function groupHeads(row: readonly (PluginChoice | undefined)[], layer: number): 
 /** Numbers of an override's selection; all of them where it has none. Errors name the model's limit. */
 export function select(
   document: ConfigDocument,
-  path: readonly (string | number)[],
+  path: ConfigPath,
   selection: Selection | undefined,
   limit: number,
   what: string,
@@ -67,14 +68,10 @@ export function select(
 }
 
 /** `dense` and `none` take no options; ones that were given would silently do nothing. */
-export function refuseOptions(document: ConfigDocument, path: readonly (string | number)[]): undefined {
-  const section = path.reduce<unknown>(
-    (value, key) => (value as Record<string | number, unknown>)[key],
-    document.value,
-  ) as {
-    readonly options: Readonly<Record<string, unknown>>;
-  };
-  const [name] = Object.keys(section.options);
-  if (name === undefined) return undefined;
-  throw document.fail([...path, "options", name], "ERR_PLAN_CONFLICT", `has no effect without a plugin beside it`);
+export function refuseOptions(document: ConfigDocument, path: ConfigPath, name: string): undefined {
+  const options = valueAt(document.value, [...path, "options"]) as Readonly<Record<string, unknown>>;
+  const [option] = Object.keys(options);
+  if (option === undefined) return undefined;
+  const problem = `has no effect beside ${name}, which takes no options. Remove it, or name a plugin`;
+  throw document.fail([...path, "options", option], "ERR_PLAN_CONFLICT", problem);
 }

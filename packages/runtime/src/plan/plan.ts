@@ -47,8 +47,8 @@ export interface PlannedMasker {
 }
 
 export interface PlannedPruner {
-  /** Layers [start, end) that this pruner serves, with one state for all of them. */
-  readonly layers: { readonly start: number; readonly end: number };
+  /** Layers that this pruner serves, ascending; one state of a sequence goes through all of them. */
+  readonly layers: readonly number[];
   readonly kvPruner: string;
   readonly options: Readonly<Record<string, unknown>>;
 }

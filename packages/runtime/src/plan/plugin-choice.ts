@@ -1,16 +1,11 @@
 import { isAbsolute, resolve } from "node:path";
-import {
-  listOptions,
-  type ModelShape,
-  type OptionEntry,
-  type PluginDefinition,
-  type PluginKind,
-  WinnowError,
-} from "@winnow/core";
+import { listOptions, type ModelShape, type OptionEntry, type PluginDefinition, type PluginKind } from "@winnow/core";
 import { type ConfigDocument, validateOptions } from "../config/config.js";
 import { type ConfigPath, valueAt } from "../config/path.js";
+import { guardPlugin } from "../registry/guard-plugin.js";
 import type { InstalledPlugin } from "../registry/manifest.js";
 import type { PluginRegistry } from "../registry/registry.js";
+import { atPlace } from "./at-place.js";
 import type { ProvenanceEntry } from "./plan.js";
 
 /** A plugin named by a configuration, with its options resolved. */
@@ -41,7 +36,7 @@ export async function choosePlugin(
   const optionsPath = [...slot.path, "options"];
   const reference = String(valueAt(document.value, namePath));
   const plugin = await resolvePlugin(document, registry, slot, reference, namePath);
-  const definition = await registry.load(plugin.id);
+  const definition = await atPlace(document, namePath, () => registry.load(plugin.id));
   const given = valueAt(document.value, optionsPath);
   const entries = listOptions(definition.options);
   const checked = validateOptions(definition.options, given, { document, path: optionsPath, plugin: plugin.id });
@@ -57,13 +52,7 @@ async function resolvePlugin(
   reference: string,
   namePath: ConfigPath,
 ): Promise<InstalledPlugin> {
-  let plugin: InstalledPlugin;
-  try {
-    plugin = await registry.resolve(reference, slot.kinds);
-  } catch (error) {
-    if (!(error instanceof WinnowError) || error.code !== "ERR_PLUGIN_UNKNOWN") throw error;
-    throw document.fail(namePath, error.code, error.message);
-  }
+  const plugin = await atPlace(document, namePath, () => registry.resolve(reference, slot.kinds));
   if (slot.kinds.includes(plugin.kind)) return plugin;
   throw document.fail(
     namePath,
@@ -92,7 +81,8 @@ function refuseProblems(
   shape: ModelShape,
   optionsPath: ConfigPath,
 ): void {
-  const [problem] = definition.check?.(options as never, shape) ?? [];
+  const problems = guardPlugin(definition.id, "check", () => definition.check?.(options as never, shape));
+  const problem = problems?.[0];
   if (problem) throw document.fail([...optionsPath, ...problem.path], "ERR_PLAN_CONFLICT", problem.message);
 }
 

@@ -16,7 +16,7 @@ export function createEngineContainer(config: ConfigDocument): DependencyContain
   let registry: PluginRegistry | undefined;
   child.register(tokens.registry, {
     useFactory: () => {
-      registry ??= new PluginRegistry({ folder: config.folder, allowed: config.value.plugins });
+      registry ??= new PluginRegistry({ folder: config.folder });
       return registry;
     },
   });

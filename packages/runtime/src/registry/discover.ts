@@ -2,18 +2,24 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Folders of packages that may be plugins, nearest first: the workspace that this runtime lives in, then node_modules of `folder` and above. */
-export function pluginFolders(folder: string): string[] {
-  return [
-    ...workspacePlugins(),
-    ...ancestors(folder).flatMap((ancestor) => installedPackages(join(ancestor, "node_modules"))),
-  ];
+const runtimeFolder = dirname(fileURLToPath(import.meta.url));
+
+/**
+ * Folders of packages that may be plugins: those of the workspace that this runtime lives in, then those in node_modules of `folders`,
+ * of this runtime, and above each.
+ */
+export function pluginFolders(folders: readonly string[]): string[] {
+  return [...workspacePlugins(), ...moduleFolders(folders).flatMap(installedPackages)];
+}
+
+/** node_modules of `folders`, of this runtime, and above each; nearest first, without repeats. */
+export function moduleFolders(folders: readonly string[]): string[] {
+  const places = [...folders, runtimeFolder].flatMap(ancestors);
+  return [...new Set(places)].map((place) => join(place, "node_modules"));
 }
 
 function workspacePlugins(): string[] {
-  const root = ancestors(dirname(fileURLToPath(import.meta.url))).find((folder) =>
-    existsSync(join(folder, "pnpm-workspace.yaml")),
-  );
+  const root = ancestors(runtimeFolder).find((folder) => existsSync(join(folder, "pnpm-workspace.yaml")));
   return root === undefined ? [] : subfolders(join(root, "plugins"));
 }
 
@@ -21,11 +27,9 @@ function workspacePlugins(): string[] {
 function installedPackages(modules: string): string[] {
   return subfolders(modules).flatMap((path) => {
     const name = path.slice(modules.length + 1);
-    if (name === "@winnow")
-      return subfolders(path).filter((inner) => inner.slice(path.length + 1).startsWith("plugin-"));
-    if (name.startsWith("@"))
-      return subfolders(path).filter((inner) => inner.slice(path.length + 1).startsWith("winnow-plugin-"));
-    return name.startsWith("winnow-plugin-") ? [path] : [];
+    if (!name.startsWith("@")) return name.startsWith("winnow-plugin-") ? [path] : [];
+    const prefix = name === "@winnow" ? "plugin-" : "winnow-plugin-";
+    return subfolders(path).filter((inner) => inner.slice(path.length + 1).startsWith(prefix));
   });
 }
 
@@ -38,7 +42,7 @@ function subfolders(folder: string): string[] {
 }
 
 /** A folder and all above it. */
-export function ancestors(folder: string): string[] {
+function ancestors(folder: string): string[] {
   const parent = dirname(folder);
   return parent === folder ? [folder] : [folder, ...ancestors(parent)];
 }

@@ -1,6 +1,8 @@
-import type { KernelPackage } from "@winnow/core";
+import type { KernelPackage, ModelShape, PluginDefinition } from "@winnow/core";
 import { WinnowError } from "@winnow/core";
+import { didYouMean } from "../config/nearest.js";
 import type { PluginModule } from "../plan/plan.js";
+import { guardPlugin } from "./guard-plugin.js";
 import { importPlugins } from "./load-plugin.js";
 
 /** Kernel packages that ship with the runtime, each loaded when it is asked for. */
@@ -12,16 +14,46 @@ const builtIn: Readonly<Record<string, () => Promise<KernelPackage>>> = {
 
 export const builtInKernelPackages: readonly string[] = Object.keys(builtIn);
 
-/** A kernel package by id: a built-in one, or a kernel plugin among `plugins`. */
-export async function loadKernelPackage(id: string, plugins: readonly PluginModule[] = []): Promise<KernelPackage> {
+/** Kernel plugins that may be loaded besides the built-in packages, and the model that they are made for. */
+export interface KernelPlugins {
+  readonly modules: readonly PluginModule[];
+  readonly shape: ModelShape;
+}
+
+/**
+ * A kernel package by id: a built-in one, or a kernel plugin, made with the defaults of its options.
+ * Errors: `ERR_KERNEL_UNSUPPORTED` for an unknown id, `ERR_PLUGIN_*` for a plugin that does not keep the contract.
+ */
+export async function loadKernelPackage(id: string, plugins?: KernelPlugins): Promise<KernelPackage> {
   if (Object.hasOwn(builtIn, id)) return builtIn[id]();
-  const plugin = plugins.find((module) => module.id === id);
-  const definition = plugin && (await importPlugins(plugin.url)).find((candidate) => candidate.id === id);
-  if (definition?.kind !== "kernel") {
+  const module = plugins?.modules.find((candidate) => candidate.id === id);
+  if (!plugins || !module) {
+    const known = [...builtInKernelPackages, ...(plugins?.modules ?? []).map((candidate) => candidate.id)];
     throw new WinnowError(
       "ERR_KERNEL_UNSUPPORTED",
-      `There is no kernel package "${id}". Use ${builtInKernelPackages.join(", ")} or the id of a kernel plugin.`,
+      `There is no kernel package "${id}". ${didYouMean(id, known)}Use ${known.join(", ")}, or install a kernel plugin.`,
     );
   }
-  return (definition as unknown as { create(options: object): KernelPackage }).create({});
+  return makeKernels(module, await kernelDefinition(module), plugins.shape);
+}
+
+async function kernelDefinition({ id, url }: PluginModule): Promise<PluginDefinition<"kernel">> {
+  const definition = (await importPlugins(url)).find((candidate) => candidate.id === id);
+  if (definition?.kind === "kernel") return definition as PluginDefinition<"kernel">;
+  throw new WinnowError(
+    "ERR_PLUGIN_INVALID",
+    `Plugin "${id}" is declared as a kernel plugin, its module "${url}" exports ${definition ? `a ${definition.kind}` : "no such plugin"}. Correct its package.json.`,
+    { plugin: id },
+  );
+}
+
+function makeKernels({ id }: PluginModule, definition: PluginDefinition<"kernel">, shape: ModelShape): KernelPackage {
+  const options = guardPlugin(id, "options", () => definition.options.parse({}));
+  const kernels = guardPlugin(id, "create", () => definition.create(options, shape));
+  if (kernels?.id === id && Array.isArray(kernels.kernels)) return kernels;
+  throw new WinnowError(
+    "ERR_PLUGIN_RESULT",
+    `Plugin "${id}" must create a kernel package of the same id, got ${JSON.stringify(kernels?.id) ?? "none"}. Correct its create function.`,
+    { plugin: id },
+  );
 }

@@ -1,25 +1,52 @@
-import { type PluginDefinition, WinnowError } from "@winnow/core";
+import { fileURLToPath } from "node:url";
+import { definePlugin, type PluginDefinition, WinnowError } from "@winnow/core";
 
-/** Plugins that a module default-exports: one definition or a list. Throws `ERR_PLUGIN_INVALID` with the import's own error as cause. */
+/**
+ * Plugins that a module default-exports: one definition or a list. Throws `ERR_PLUGIN_INVALID` with the import's own error as cause,
+ * `ERR_PLUGIN_DUPLICATE` for a list that holds one id twice.
+ */
 export async function importPlugins(url: string): Promise<readonly PluginDefinition[]> {
-  let module: { default?: unknown };
+  const path = fileURLToPath(url);
+  const { default: exported } = await importModule(url, path);
+  const definitions = (Array.isArray(exported) ? exported : [exported]).map((value) => definitionOf(value, path));
+  if (definitions.length === 0) throw notAPlugin(path);
+  const ids = definitions.map(({ id }) => id);
+  const repeated = ids.find((id, index) => ids.indexOf(id) < index);
+  if (repeated === undefined) return definitions;
+  throw new WinnowError(
+    "ERR_PLUGIN_DUPLICATE",
+    `Module "${path}" exports two plugins called "${repeated}". Rename one.`,
+  );
+}
+
+async function importModule(url: string, path: string): Promise<{ default?: unknown }> {
   try {
-    module = await import(url);
+    return await import(url);
   } catch (error) {
-    if (error instanceof WinnowError) throw error;
+    const detail = error instanceof Error ? error.message : String(error);
     throw new WinnowError(
       "ERR_PLUGIN_INVALID",
-      `Cannot load the plugin module "${url}": ${(error as Error).message}. Build or reinstall its package.`,
+      `Cannot load the plugin module "${path}": ${detail}. Build or reinstall its package.`,
       { cause: error },
     );
   }
-  const exported = Array.isArray(module.default) ? module.default : [module.default];
-  for (const definition of exported) {
-    if (typeof (definition as PluginDefinition | undefined)?.create === "function") continue;
-    throw new WinnowError(
-      "ERR_PLUGIN_INVALID",
-      `Module "${url}" must default-export what definePlugin returns, or a list of such.`,
-    );
+}
+
+/** A module may export plain objects that `definePlugin` never saw. */
+function definitionOf(value: unknown, path: string): PluginDefinition {
+  const definition = value as PluginDefinition | null | undefined;
+  if (typeof definition?.id !== "string" || typeof definition.options?.shape !== "object") throw notAPlugin(path);
+  try {
+    return definePlugin(definition);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new WinnowError("ERR_PLUGIN_INVALID", `Cannot use the plugin module "${path}": ${detail}`, { cause: error });
   }
-  return exported as PluginDefinition[];
+}
+
+function notAPlugin(path: string): WinnowError {
+  return new WinnowError(
+    "ERR_PLUGIN_INVALID",
+    `Cannot use the plugin module "${path}": it must default-export what definePlugin returns, or a list of such. Add the export.`,
+  );
 }

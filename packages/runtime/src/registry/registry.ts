@@ -1,35 +1,34 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { listOptions, type PluginDefinition, type PluginKind, WinnowError } from "@winnow/core";
+import { type PluginDefinition, type PluginKind, WinnowError } from "@winnow/core";
 import { didYouMean } from "../config/nearest.js";
-import { ancestors, pluginFolders } from "./discover.js";
+import { moduleFolders, pluginFolders } from "./discover.js";
 import { importPlugins } from "./load-plugin.js";
 import { type InstalledPlugin, readManifest } from "./manifest.js";
 
 export interface RegistryOptions {
-  /** Where the configuration lives: node_modules of this folder and of those above it are searched. */
+  /** Where the configuration lives; absolute. What it names by path is relative to this folder. */
   readonly folder: string;
-  /** More plugins, allowed by the configuration: package names, or paths of modules or package folders (absolute). */
-  readonly allowed?: readonly string[];
+  /** Absolute; default: the current folder. Packages are searched in node_modules of both folders and of those above them. */
+  readonly workingFolder?: string;
 }
 
-/** A module that a configuration names by path; its plugins are known only when it is loaded. */
-interface LooseModule {
-  readonly path: string;
-  readonly url: string;
-}
+/** Names that stand for no plugin in a configuration, and the kernel packages that need none. */
+const reservedIds: readonly string[] = ["dense", "none", "auto", "native", "onnx", "reference"];
 
-/** Installed plugins by id. Manifests are read at once, code is loaded when a plugin is asked for. Two plugins of one id are an error. */
+/**
+ * Installed plugins by id. Manifests are read at once, code is loaded when a plugin is asked for; only a module that is named by its path
+ * is loaded to learn what it holds. Two plugins of one id are an error.
+ */
 export class PluginRegistry {
   readonly #installed = new Map<string, InstalledPlugin>();
-  readonly #loose: LooseModule[] = [];
   readonly #loaded = new Map<string, Promise<PluginDefinition>>();
+  readonly #folders: readonly [string, string];
 
-  constructor({ folder, allowed = [] }: RegistryOptions) {
-    for (const path of pluginFolders(folder)) for (const plugin of readManifest(path)) this.#add(plugin);
-    for (const reference of allowed) this.#allow(reference, folder);
+  constructor({ folder, workingFolder = process.cwd() }: RegistryOptions) {
+    this.#folders = [folder, workingFolder];
+    for (const path of pluginFolders(this.#folders)) this.#add(readManifest(path));
   }
 
   /** Sorted by id. */
@@ -41,18 +40,32 @@ export class PluginRegistry {
     return this.#installed.get(id);
   }
 
-  /** The plugin that a configuration names by id, package name or path. Loads modules that were allowed by path, to learn their ids. */
+  /** Adds the plugins of a package, by its name, or of a module or package folder, by its path. */
+  async allow(reference: string): Promise<void> {
+    const path = this.#pathOf(reference);
+    if (path === undefined || !existsSync(path)) {
+      const advice = isPath(reference) ? "Correct the path" : "Install the package, or give a path that starts with ./";
+      throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Cannot find the plugin "${reference}". ${advice}.`);
+    }
+    const real = realpathSync(path);
+    this.#add(statSync(real).isDirectory() ? pluginsOfFolder(real) : await pluginsOfModule(real));
+  }
+
+  /** The plugin that a configuration names by id, package name or path; of a package with several, the one of these kinds. */
   async resolve(reference: string, kinds: readonly PluginKind[]): Promise<InstalledPlugin> {
-    await this.#openLoose();
-    const plugin = this.find(reference) ?? this.#ofPackage(reference, kinds) ?? this.#ofPath(reference, kinds);
+    if (isPath(reference)) await this.allow(reference);
+    const named = this.find(reference);
+    const found = named ? [named] : this.list().filter((plugin) => this.#holds(reference, plugin));
+    const fitting = found.filter(({ kind }) => kinds.includes(kind));
+    if (fitting.length > 1) {
+      throw new WinnowError(
+        "ERR_PLUGIN_DUPLICATE",
+        `"${reference}" holds several plugins: ${fitting.map(({ id }) => id).join(", ")}. Name one by its id.`,
+      );
+    }
+    const plugin = fitting[0] ?? found[0];
     if (plugin) return plugin;
-    const known = this.list()
-      .filter((candidate) => kinds.includes(candidate.kind))
-      .map(({ id }) => id);
-    throw new WinnowError(
-      "ERR_PLUGIN_UNKNOWN",
-      `there is no plugin "${reference}". ${didYouMean(reference, known)}Installed: ${known.join(", ") || "none"}. Install its package, or list its path under plugins.`,
-    );
+    throw this.#unknown(reference, kinds);
   }
 
   /** The plugin's code. Throws `ERR_PLUGIN_INVALID` if the module does not hold what the manifest says. */
@@ -66,84 +79,53 @@ export class PluginRegistry {
 
   async #load(id: string): Promise<PluginDefinition> {
     const installed = this.find(id);
-    if (!installed) throw new WinnowError("ERR_PLUGIN_UNKNOWN", `There is no plugin "${id}". Install its package.`);
+    if (!installed) throw this.#unknown(id);
     const definition = (await importPlugins(installed.url)).find((candidate) => candidate.id === id);
-    if (definition?.kind !== installed.kind) {
-      const found = definition ? `kind "${definition.kind}"` : "no such plugin";
-      throw new WinnowError(
-        "ERR_PLUGIN_INVALID",
-        `Package "${installed.package}" declares plugin "${id}" of kind "${installed.kind}", its module exports ${found}. Correct its package.json.`,
-        { plugin: id },
-      );
-    }
-    listOptions(definition.options);
-    return definition;
+    if (definition?.kind === installed.kind) return definition;
+    const found = definition ? `kind "${definition.kind}"` : "no such plugin";
+    throw new WinnowError(
+      "ERR_PLUGIN_INVALID",
+      `Package "${installed.package}" declares plugin "${id}" of kind "${installed.kind}", its module exports ${found}. Correct its package.json.`,
+      { plugin: id },
+    );
   }
 
-  #add(plugin: InstalledPlugin): void {
-    const other = this.#installed.get(plugin.id);
-    if (other && other.url !== plugin.url) {
-      throw new WinnowError(
-        "ERR_PLUGIN_DUPLICATE",
-        `Two plugins are called "${plugin.id}": ${other.package} in "${other.folder}" and ${plugin.package} in "${plugin.folder}". Remove one.`,
-      );
-    }
-    this.#installed.set(plugin.id, plugin);
+  #unknown(reference: string, kinds?: readonly PluginKind[]): WinnowError {
+    const candidates = this.list().filter(({ kind }) => !kinds || kinds.includes(kind));
+    const known = candidates.map(({ id }) => id);
+    return new WinnowError(
+      "ERR_PLUGIN_UNKNOWN",
+      `There is no plugin "${reference}". ${didYouMean(reference, known)}Installed: ${known.join(", ") || "none"}. Install its package, or list its path under plugins.`,
+    );
   }
 
-  #allow(reference: string, folder: string): void {
-    const path = isPath(reference) ? resolve(folder, reference) : packageFolder(reference, folder);
-    if (path === undefined || !existsSync(path)) {
-      throw new WinnowError(
-        "ERR_PLUGIN_UNKNOWN",
-        `Cannot find the plugin "${reference}", listed under plugins. Install the package, or correct the path.`,
-      );
-    }
-    const real = realpathSync(path);
-    if (statSync(real).isDirectory()) {
-      const plugins = readManifest(real);
-      if (plugins.length === 0)
+  #add(plugins: readonly InstalledPlugin[]): void {
+    for (const [index, plugin] of plugins.entries()) {
+      if (reservedIds.includes(plugin.id)) {
         throw new WinnowError(
           "ERR_PLUGIN_INVALID",
-          `Folder "${path}" declares no plugin: its package.json needs a "winnow" entry.`,
+          `No plugin can be called "${plugin.id}", as one of ${plugin.package} in "${plugin.folder}" is: the name has a meaning of its own. Rename it.`,
         );
-      for (const plugin of plugins) this.#add(plugin);
-      return;
-    }
-    this.#loose.push({ path: real, url: pathToFileURL(real).href });
-  }
-
-  async #openLoose(): Promise<void> {
-    for (const { path, url } of this.#loose.splice(0)) {
-      for (const { id, kind, summary } of await importPlugins(url)) {
-        this.#add({ id, kind, summary, package: basename(path), version: "0.0.0", folder: dirname(path), url });
       }
+      const before = plugins.slice(0, index).find(({ id }) => id === plugin.id);
+      const known = this.#installed.get(plugin.id);
+      if (before || (known && known.url !== plugin.url)) throw duplicate(plugin, (before ?? known)!);
+      // Found a second time by another way: its manifest, read first, says more than its path.
+      if (!known) this.#installed.set(plugin.id, plugin);
     }
   }
 
-  #ofPackage(name: string, kinds: readonly PluginKind[]): InstalledPlugin | undefined {
-    return this.#only(
-      name,
-      this.list().filter((plugin) => plugin.package === name && kinds.includes(plugin.kind)),
-    );
+  #holds(reference: string, plugin: InstalledPlugin): boolean {
+    if (!isPath(reference)) return plugin.package === reference;
+    const real = realpathSync(resolve(this.#folders[0], reference));
+    return plugin.folder === real || plugin.url === pathToFileURL(real).href;
   }
 
-  #ofPath(reference: string, kinds: readonly PluginKind[]): InstalledPlugin | undefined {
-    if (!isPath(reference)) return undefined;
-    const end = reference.replace(/^\.{1,2}\//, "");
-    const inPath = (plugin: InstalledPlugin) => plugin.url.endsWith(`/${end}`) || plugin.folder.endsWith(`/${end}`);
-    return this.#only(
-      reference,
-      this.list().filter((plugin) => kinds.includes(plugin.kind) && inPath(plugin)),
-    );
-  }
-
-  #only(reference: string, found: readonly InstalledPlugin[]): InstalledPlugin | undefined {
-    if (found.length < 2) return found[0];
-    throw new WinnowError(
-      "ERR_PLUGIN_DUPLICATE",
-      `"${reference}" holds several plugins: ${found.map(({ id }) => id).join(", ")}. Name one by its id.`,
-    );
+  #pathOf(reference: string): string | undefined {
+    if (isPath(reference)) return resolve(this.#folders[0], reference);
+    return moduleFolders(this.#folders)
+      .map((modules) => join(modules, reference))
+      .find((path) => existsSync(path));
   }
 }
 
@@ -151,9 +133,32 @@ function isPath(reference: string): boolean {
   return reference.startsWith(".") || reference.startsWith("/") || /^[A-Za-z]:[\\/]/.test(reference);
 }
 
-/** Folder of an installed package, without running it. */
-function packageFolder(name: string, folder: string): string | undefined {
-  const require = createRequire(join(folder, "package.json"));
-  const searched = require.resolve.paths(name) ?? ancestors(folder).map((path) => join(path, "node_modules"));
-  return searched.map((modules) => join(modules, name)).find((path) => existsSync(path));
+function duplicate(plugin: InstalledPlugin, other: InstalledPlugin): WinnowError {
+  return new WinnowError(
+    "ERR_PLUGIN_DUPLICATE",
+    `Two plugins are called "${plugin.id}": one of ${other.package} in "${other.folder}" and one of ${plugin.package} in "${plugin.folder}". Remove or rename one.`,
+  );
+}
+
+function pluginsOfFolder(folder: string): InstalledPlugin[] {
+  const plugins = readManifest(folder);
+  if (plugins.length > 0) return plugins;
+  throw new WinnowError(
+    "ERR_PLUGIN_INVALID",
+    `Folder "${folder}" declares no plugin: its package.json needs a "winnow" entry. Add one, or name another folder.`,
+  );
+}
+
+async function pluginsOfModule(path: string): Promise<InstalledPlugin[]> {
+  const url = pathToFileURL(path).href;
+  const definitions = await importPlugins(url);
+  return definitions.map(({ id, kind, summary }) => ({
+    id,
+    kind,
+    summary,
+    package: basename(path),
+    version: "0.0.0",
+    folder: dirname(path),
+    url,
+  }));
 }

@@ -12,11 +12,11 @@ import {
 import type { ResidualRows } from "@winnow/models";
 import { cachedTokens, cacheViews, type LayerCache } from "../../engine/sequence.js";
 import type { DecodeLayerStats, DecodeStats } from "../../receipt/stats.js";
+import { guardPlugin } from "../../registry/guard-plugin.js";
 import type { DecodeTask } from "../messages.js";
 import { Clock } from "./clock.js";
 import { evictInPlace } from "./evict.js";
 import { grow } from "./grow.js";
-import { guardPlugin } from "./plugins.js";
 import { ropeTablesFor } from "./positions.js";
 import type { LayerVisitor } from "./prefill.js";
 import { checkReadPlan, readParts } from "./read-plan.js";
@@ -166,7 +166,7 @@ export class DecodeRun {
   #select(entry: LayerPruner | undefined, context: DecodeContext, cache: LayerCache): ReadPlan {
     if (!entry?.pruner.select) return { read: "all" };
     const plan = guardPlugin(entry.id, "select", () => entry.pruner.select!(context, entry.state));
-    checkReadPlan(entry.id, plan, cache, this.#q.heads);
+    checkReadPlan(entry.id, plan, { cache, queryHeads: this.#q.heads, position: this.position });
     return plan;
   }
 
@@ -239,9 +239,7 @@ export class DecodeRun {
 
   #prunerOf(layer: number): LayerPruner | undefined {
     if (this.#task.options.dense) return undefined;
-    const index = this.#session.plugins.pruners.findIndex(
-      ({ planned }) => layer >= planned.layers.start && layer < planned.layers.end,
-    );
+    const index = this.#session.plugins.pruners.findIndex(({ planned }) => planned.layers.includes(layer));
     if (index < 0) return undefined;
     const { planned, pruner } = this.#session.plugins.pruners[index];
     const states = this.#task.sequence.prunerStates;

@@ -9,7 +9,7 @@ import type { Plan } from "../../plan/plan.js";
 import { loadKernelPackage } from "../../registry/kernel-packages.js";
 
 async function loadKernels(id: string, plan: Plan): Promise<KernelInstance> {
-  const kernels = await loadKernelPackage(id, plan.plugins);
+  const kernels = await loadKernelPackage(id, { modules: plan.plugins, shape: plan.model.shape });
   return kernels.load({ threads: plan.threads, isa: plan.kernels.isa });
 }
 

@@ -12,7 +12,7 @@ import {
 } from "@winnow/core";
 import type { PlannedMasker } from "../../plan/plan.js";
 import type { HeadGroupStats } from "../../receipt/stats.js";
-import { guardPlugin } from "./plugins.js";
+import { guardPlugin } from "../../registry/guard-plugin.js";
 import { pluginOperations, type Session } from "./session.js";
 
 export interface LayerMasks {

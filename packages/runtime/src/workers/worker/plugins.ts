@@ -10,6 +10,7 @@ import {
   WinnowError,
 } from "@winnow/core";
 import type { Plan, PlannedMasker, PlannedPruner } from "../../plan/plan.js";
+import { guardPlugin } from "../../registry/guard-plugin.js";
 import { importPlugins } from "../../registry/load-plugin.js";
 
 /** Plugins of a plan, made in this worker. */
@@ -65,16 +66,4 @@ function definitionOf(definitions: ReadonlyMap<string, PluginDefinition>, id: st
   if (!definition)
     throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Cannot run plugin "${id}": the plan lists no module for it.`);
   return definition;
-}
-
-/** Runs plugin code; whatever it throws becomes `ERR_PLUGIN_FAILED` with the plugin's name and the original as cause. */
-export function guardPlugin<T>(plugin: string, call: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof WinnowError && (error.code === "ERR_CANCELLED" || error.plugin)) throw error;
-    const detail = error instanceof Error ? error.message : String(error);
-    const code = error instanceof WinnowError && error.code === "ERR_PLUGIN_RESULT" ? error.code : "ERR_PLUGIN_FAILED";
-    throw new WinnowError(code, `Plugin "${plugin}" failed in ${call}: ${detail}`, { plugin, cause: error });
-  }
 }

@@ -11,13 +11,13 @@ import {
 } from "@winnow/core";
 import { allocateCache, cacheBytes, cacheViews, type LayerCache, type SequenceState } from "../../engine/sequence.js";
 import type { PrefillLayerStats } from "../../receipt/stats.js";
+import { guardPlugin } from "../../registry/guard-plugin.js";
 import type { PrefillResult, PrefillTask } from "../messages.js";
 import { throwIfCancelled } from "./cancel.js";
 import { Clock } from "./clock.js";
 import { emitProgress } from "./events.js";
 import { evict } from "./evict.js";
 import { planLayerMasks } from "./masks.js";
-import { guardPlugin } from "./plugins.js";
 import { positionsFrom, ropeTablesFor } from "./positions.js";
 import { CHUNK_ROWS, pluginOperations, type Session } from "./session.js";
 
@@ -225,9 +225,7 @@ class PrefillRun {
 
   #prunerOf(layer: number) {
     if (this.#task.dense) return undefined;
-    const index = this.#session.plugins.pruners.findIndex(
-      ({ planned }) => layer >= planned.layers.start && layer < planned.layers.end,
-    );
+    const index = this.#session.plugins.pruners.findIndex(({ planned }) => planned.layers.includes(layer));
     return index < 0 ? undefined : { ...this.#session.plugins.pruners[index], index };
   }
 

@@ -1,9 +1,9 @@
 import { type TuneContext, type TuneResult, WinnowError } from "@winnow/core";
 import { generationSchema } from "../../engine/generation-options.js";
+import { guardPlugin } from "../../registry/guard-plugin.js";
 import type { TuneTask } from "../messages.js";
 import { emitProgress } from "./events.js";
 import { observeDecode, observePrefill } from "./observe.js";
-import { guardPlugin } from "./plugins.js";
 import { pluginOperations, type Session } from "./session.js";
 
 /** Runs a plugin's offline search on dense passes of the model. */
