@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { TuneResult } from "@winnow/core";
 import { WinnowError } from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
@@ -21,8 +20,9 @@ import type {
   StreamState,
 } from "../workers/messages.js";
 import { noText } from "../workers/worker/text-stream.js";
+import { watchEventLoop } from "./event-loop-watch.js";
 import { type GenerationInput, type GenerationOptions, resolveGenerationOptions } from "./generation-options.js";
-import { checkPromptIds, idsOf, type Prompt, promptText } from "./prompt.js";
+import { checkPromptIds, checkPromptText, idsOf, type Prompt, promptText } from "./prompt.js";
 import { TokenQueue } from "./token-queue.js";
 
 /** Time that one decode task keeps a worker, so that several streams share few workers fairly. */
@@ -75,7 +75,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Token ids of a text, with the special tokens that the tokenizer adds. */
-  encode(text: string, hooks: RunHooks = {}): Promise<Int32Array> {
+  async encode(text: string, hooks: RunHooks = {}): Promise<Int32Array> {
+    checkPromptText(text);
     return this.#pool.run<Int32Array>({ type: "encode", context: this.#context, text }, handlers(hooks));
   }
 
@@ -85,8 +86,8 @@ export class Engine implements AsyncDisposable {
    */
   generate(prompt: Prompt, input: GenerateInput = {}): Generation {
     const { hooks, options } = split(input);
-    const started = performance.now();
     return new Generation(async (generation) => {
+      const started = performance.now();
       const sequence = await this.#prefill(prompt, options, options.maxNewTokens, hooks);
       return this.#stream(sequence, options, hooks, generation, started);
     });
@@ -94,15 +95,16 @@ export class Engine implements AsyncDisposable {
 
   /** Runs a prompt and keeps its cache, so that generation can start later without waiting. */
   async prefill(prompt: Prompt, input: GenerateInput & { readonly reserve?: number } = {}): Promise<Sequence> {
-    const { reserve, ...rest } = input;
+    const { reserve = DEFAULT_RESERVE, ...rest } = input;
     const { hooks, options } = split(rest);
-    const prefilled = await this.#prefill(prompt, options, reserve ?? DEFAULT_RESERVE, hooks);
+    checkReserve(reserve);
+    const prefilled = await this.#prefill(prompt, options, reserve, hooks);
     return new Sequence(prefilled.result.sequence.position, options.dense, (generationInput) => {
       const later = split({ ...generationInput, dense: options.dense });
-      const started = performance.now() - prefilled.elapsedMs;
-      return new Generation(async (generation) =>
-        this.#stream(prefilled, later.options, later.hooks, generation, started),
-      );
+      return new Generation(async (generation) => {
+        const started = performance.now() - prefilled.elapsedMs;
+        return this.#stream(prefilled, later.options, later.hooks, generation, started);
+      });
     });
   }
 
@@ -131,20 +133,29 @@ export class Engine implements AsyncDisposable {
     const started = performance.now();
     hooks.signal?.throwIfAborted();
     resetPeakMemory();
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
+    const eventLoop = watchEventLoop();
+    try {
+      const ids = await this.#idsOf(prompt, hooks);
+      const encodeMs = performance.now() - started;
+      const room = Math.min(reserve, this.plan.model.shape.contextLength - ids.length);
+      const body = { type: "prefill" as const, context: this.#context, ids, reserve: room, dense: options.dense };
+      const result = await this.#pool.run<PrefillResult>(body, handlers(hooks));
+      return { ids, result, encodeMs, maxDelayMs: eventLoop.stop(), elapsedMs: performance.now() - started };
+    } finally {
+      eventLoop.stop();
+    }
+  }
+
+  async #idsOf(prompt: Prompt, { signal }: RunHooks): Promise<Int32Array> {
+    const limits = {
+      contextLength: this.plan.model.shape.contextLength,
+      vocabSize: this.model.config.vocabSize,
+    };
     const text = await promptText(prompt);
-    const ids =
-      text === undefined
-        ? idsOf(prompt as { ids: ArrayLike<number> })
-        : await this.encode(text, { signal: hooks.signal });
-    const encodeMs = performance.now() - started;
-    const { contextLength } = this.plan.model.shape;
-    checkPromptIds(ids, { contextLength, vocabSize: this.model.config.vocabSize });
-    const room = Math.min(reserve, contextLength - ids.length);
-    const body = { type: "prefill" as const, context: this.#context, ids, reserve: room, dense: options.dense };
-    const result = await this.#pool.run<PrefillResult>(body, handlers(hooks));
-    return { ids, result, encodeMs, delay, elapsedMs: performance.now() - started };
+    if (text === undefined) return idsOf(prompt as { ids: ArrayLike<number> }, limits);
+    const ids = await this.encode(text, signal ? { signal } : {});
+    checkPromptIds(ids, limits);
+    return ids;
   }
 
   async *#stream(
@@ -162,6 +173,7 @@ export class Engine implements AsyncDisposable {
     let finish: FinishReason | undefined;
     let text = "";
     let firstTokenMs = 0;
+    const eventLoop = watchEventLoop();
     try {
       while (!finish) {
         const queue = new TokenQueue<GeneratedToken>();
@@ -188,11 +200,12 @@ export class Engine implements AsyncDisposable {
       }
     } finally {
       stop.abort(new WinnowError("ERR_CANCELLED", "The caller stopped reading tokens."));
-      prefilled.delay.disable();
+      eventLoop.stop();
     }
+    const maxDelayMs = Math.max(prefilled.maxDelayMs, eventLoop.stop());
     generation.finish(
       finish,
-      this.#remember(prefilled, { options, stream, decode, finish, text, firstTokenMs, started }),
+      this.#remember(prefilled, { options, stream, decode, finish, text, firstTokenMs, maxDelayMs, started }),
     );
   }
 
@@ -205,7 +218,7 @@ export class Engine implements AsyncDisposable {
       encodeMs: prefilled.encodeMs,
       timeToFirstTokenMs: run.firstTokenMs,
       totalMs: performance.now() - run.started,
-      maxDelayMs: prefilled.delay.max / 1e6,
+      maxDelayMs: run.maxDelayMs,
       prefill: prefilled.result.stats,
       decode: run.decode,
     });
@@ -220,6 +233,7 @@ interface FinishedRun {
   readonly finish: FinishReason;
   readonly text: string;
   readonly firstTokenMs: number;
+  readonly maxDelayMs: number;
   readonly started: number;
 }
 
@@ -228,7 +242,7 @@ interface Prefilled {
   readonly result: PrefillResult;
   readonly encodeMs: number;
   readonly elapsedMs: number;
-  readonly delay: ReturnType<typeof monitorEventLoopDelay>;
+  readonly maxDelayMs: number;
 }
 
 /** A prompt whose cache is kept. Its answer can be generated once. */
@@ -252,8 +266,9 @@ export class Sequence {
         "ERR_USAGE",
         "This sequence was generated from already; its cache holds that answer. Call prefill again.",
       );
+    const generation = start(input);
     this.#start = undefined;
-    return start(input);
+    return generation;
   }
 }
 
@@ -297,6 +312,14 @@ export class Generation implements AsyncIterable<GeneratedToken> {
     this.#finish = reason;
     this.#receipt = receipt;
   }
+}
+
+function checkReserve(reserve: number): void {
+  if (Number.isInteger(reserve) && reserve >= 0) return;
+  throw new WinnowError(
+    "ERR_GENERATION_OPTION",
+    `Cannot prefill: reserve must be a whole number of tokens, at least 0, got ${JSON.stringify(reserve)}.`,
+  );
 }
 
 function handlers(hooks: RunHooks): TaskHandlers {

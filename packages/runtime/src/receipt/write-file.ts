@@ -10,12 +10,20 @@ export function writeFileAtomically(file: string, text: string): void {
     writeFileSync(temporary, text);
     renameSync(temporary, file);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeIfThere(temporary);
     const detail = error instanceof Error ? error.message : String(error);
     throw new WinnowError(
       "ERR_OUTPUT_FILE",
       `Cannot write "${file}": ${detail}. Check that the folder can be written, or choose another with output.`,
       { cause: error },
     );
+  }
+}
+
+function removeIfThere(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // Its folder is no folder: then nothing was written, and the error of writing is the one to report.
   }
 }

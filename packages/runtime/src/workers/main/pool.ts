@@ -28,6 +28,8 @@ export class WorkerPool {
       minThreads: workers,
       maxThreads: workers,
       idleTimeout: Number.POSITIVE_INFINITY,
+      // Workers wait in their event loop, not in Atomics.wait, which would never let them free the closed event ports of tasks.
+      atomics: "disabled",
     });
     // A worker that dies without a task is replaced by the pool; there is nobody to tell.
     this.#piscina.on("error", () => {});
@@ -42,18 +44,30 @@ export class WorkerPool {
     let timer: NodeJS.Timeout | undefined;
     const abort = () => {
       Atomics.store(cancel, 0, 1);
-      timer = setTimeout(() => kill.abort(), CANCEL_GRACE_MS);
+      timer ??= setTimeout(() => kill.abort(), CANCEL_GRACE_MS);
     };
     signal?.addEventListener("abort", abort, { once: true });
-    if (onEvent) port1.on("message", onEvent);
+    let failure: { readonly error: unknown } | undefined;
+    const deliver = (event: WorkerEvent) => {
+      if (failure) return;
+      try {
+        onEvent?.(event);
+      } catch (error) {
+        failure = { error };
+        abort();
+      }
+    };
+    if (onEvent) port1.on("message", deliver);
     try {
       const task = { ...body, cancel, events: port2 } as Task;
       const outcome = await this.#piscina.run(task, { transferList: [port2], signal: kill.signal });
-      if (onEvent) deliverWaiting(port1, onEvent);
+      if (onEvent) deliverWaiting(port1, deliver);
+      if (failure) throw failure.error;
       if ("error" in outcome) throw WinnowError.fromPlain(outcome.error);
       return outcome.ok as Result;
     } catch (error) {
-      throw this.#explain(error, signal);
+      // A callback of the caller that throws ends the task; its error is the one to see.
+      throw failure ? failure.error : this.#explain(error, signal);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);

@@ -3,6 +3,7 @@ import type { DecodeResult, DecodeTask, FinishReason } from "../messages.js";
 import { throwIfCancelled } from "./cancel.js";
 import { DecodeRun } from "./decode-run.js";
 import { emit } from "./events.js";
+import { checkPrunerStates } from "./pruner-state.js";
 import type { Session } from "./session.js";
 import { TextStream } from "./text-stream.js";
 
@@ -34,6 +35,7 @@ export async function decode(session: Session, task: DecodeTask): Promise<Decode
     logits = await run.step(drawn.id);
     if (performance.now() >= deadline) break;
   }
+  checkPrunerStates(session.plugins.pruners, sequence.prunerStates);
   return {
     sequence: { ...sequence, position: run.position, layers: run.layers, logits },
     stream: { seen, generated, sampler: sampler.state(), text: text.state },

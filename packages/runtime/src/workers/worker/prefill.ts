@@ -19,6 +19,7 @@ import { emitProgress } from "./events.js";
 import { evict } from "./evict.js";
 import { planLayerMasks } from "./masks.js";
 import { positionsFrom, ropeTablesFor } from "./positions.js";
+import { checkPrunerStates } from "./pruner-state.js";
 import { CHUNK_ROWS, pluginOperations, type Session } from "./session.js";
 
 type Phase = "projection" | "estimate" | "attention" | "prune";
@@ -64,7 +65,8 @@ class PrefillRun {
   async result(): Promise<PrefillResult> {
     const started = performance.now();
     const { plan, plugins, decoder } = this.#session;
-    const prunerStates = plugins.pruners.map(({ planned, pruner }) =>
+    const pruners = this.#task.dense ? [] : plugins.pruners;
+    const prunerStates = pruners.map(({ planned, pruner }) =>
       guardPlugin(planned.kvPruner, "createState", () => pruner.createState()),
     );
     this.#clock.time("projection", () => decoder.embed(this.#task.ids, this.#residual));
@@ -79,6 +81,7 @@ class PrefillRun {
     }
     const logits = new Float32Array(decoder.config.vocabSize);
     await this.#clock.timeAsync("projection", () => decoder.logits(this.#rows(this.#n - 1, this.#n), 1, logits));
+    checkPrunerStates(pruners, prunerStates);
     const sequence: SequenceState = { promptLength: this.#n, position: this.#n, layers, prunerStates, logits };
     return {
       sequence,

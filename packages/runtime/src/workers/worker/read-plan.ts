@@ -5,13 +5,22 @@ import {
   type ReadPart,
   type ReadPlan,
   sliceTokens,
+  type TokenLists,
   WinnowError,
 } from "@winnow/core";
 import type { RopeTable } from "@winnow/models";
 import type { LayerCache } from "../../engine/sequence.js";
 
+/** What a read plan must fit. */
+export interface ReadLimits {
+  readonly cache: LayerCache;
+  readonly queryHeads: number;
+  /** True position of the new token. */
+  readonly position: number;
+}
+
 /** Throws `ERR_PLUGIN_RESULT` for a read plan that does not fit the cache. O(indices). */
-export function checkReadPlan(plugin: string, plan: ReadPlan, cache: LayerCache, queryHeads: number): void {
+export function checkReadPlan(plugin: string, plan: ReadPlan, limits: ReadLimits): void {
   const fail = (what: string): never => {
     throw new WinnowError(
       "ERR_PLUGIN_RESULT",
@@ -19,18 +28,15 @@ export function checkReadPlan(plugin: string, plan: ReadPlan, cache: LayerCache,
       { plugin },
     );
   };
-  if (plan.read === "lists") checkLists(plan.lists, cache, queryHeads, fail);
-  else if (plan.read === "parts") checkParts(plan.parts, cache, fail);
+  if (typeof plan !== "object" || plan === null) fail(`it must be an object, got ${plan}`);
+  else if (plan.read === "lists") checkLists(plan.lists, limits, fail);
+  else if (plan.read === "parts") checkParts(plan.parts, limits, fail);
   else if (plan.read !== "all")
     fail(`read must be "all", "lists" or "parts", got ${JSON.stringify((plan as { read: unknown }).read)}`);
 }
 
-function checkLists(
-  { indices, offsets }: { indices: Int32Array; offsets: Int32Array },
-  cache: LayerCache,
-  queryHeads: number,
-  fail: (what: string) => never,
-): void {
+function checkLists(lists: TokenLists, { cache, queryHeads }: ReadLimits, fail: (what: string) => never): void {
+  const { indices, offsets } = lists ?? {};
   if (!(indices instanceof Int32Array) || !(offsets instanceof Int32Array))
     fail("indices and offsets must be Int32Array");
   if (offsets.length !== queryHeads + 1 || offsets[0] !== 0 || offsets[queryHeads] !== indices.length) {
@@ -50,15 +56,16 @@ function checkLists(
   }
 }
 
-function checkParts(parts: readonly ReadPart[], cache: LayerCache, fail: (what: string) => never): void {
+function checkParts(parts: readonly ReadPart[], { cache, position }: ReadLimits, fail: (what: string) => never): void {
+  if (!Array.isArray(parts)) fail("parts must be an array");
   const length = cache.lengths[0];
   if (cache.lengths.some((other) => other !== length)) fail("parts need the same number of tokens in every KV head");
   let expected = 0;
   for (const part of parts) {
-    if (part.start !== expected || part.end <= part.start)
-      fail(`parts must cover [0, ${length}) in order, got [${part.start}, ${part.end})`);
-    if (!Number.isInteger(part.queryPosition) || part.queryPosition < 0)
-      fail(`queryPosition must be a position, got ${part.queryPosition}`);
+    if (part?.start !== expected || !Number.isInteger(part.end) || part.end <= part.start)
+      fail(`parts must cover [0, ${length}) in order, got [${part?.start}, ${part?.end})`);
+    if (!Number.isInteger(part.queryPosition) || part.queryPosition < 0 || part.queryPosition > position)
+      fail(`queryPosition must be in 0..${position}, where the new token stands, got ${part.queryPosition}`);
     expected = part.end;
   }
   if (expected !== length) fail(`parts must cover [0, ${length}), they end at ${expected}`);
