@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, test } from "vitest";
+import { errorText, manifest, tempFolder } from "../../test-support/temp-packages.js";
+import { readManifest } from "./manifest.js";
+
+const urlIn = (folder: string, file: string) => pathToFileURL(join(folder, file)).href;
+
+describe("readManifest", () => {
+  test("readManifest reads id, kind, summary and module of each plugin without loading code", () => {
+    const folder = tempFolder({ "package.json": manifest("winnow-plugin-a", ["a-one", "a-two"]) });
+    expect(readManifest(folder)).toEqual(
+      ["a-one", "a-two"].map((id) => ({
+        id,
+        kind: "masker",
+        summary: `Test plugin ${id}.`,
+        package: "winnow-plugin-a",
+        version: "1.2.3",
+        folder,
+        url: urlIn(folder, "index.js"),
+      })),
+    );
+  });
+
+  test.each([
+    ["a string", { exports: "./x.js" }, "x.js"],
+    ["conditions", { exports: { types: "./x.d.ts", import: "./x.mjs" } }, "x.mjs"],
+    ["the entry . of several", { exports: { ".": { node: "./n.js", default: "./d.js" }, "./b": "./b.js" } }, "n.js"],
+    ["nested conditions", { exports: { node: { require: "./r.cjs" }, default: "./d.js" } }, "d.js"],
+    ["none, but main", { exports: undefined, main: "lib/m.js" }, "lib/m.js"],
+    ["none and no main", { exports: undefined }, "index.js"],
+  ])("readManifest finds the module as import does: exports is %s", (_, fields, entry) => {
+    const folder = tempFolder({ "package.json": { ...manifest("p", ["a"]), ...fields } });
+    expect(readManifest(folder)[0].url).toBe(urlIn(folder, entry));
+  });
+
+  test("readManifest prefers a plugin's own module over the package's entry", () => {
+    const plugins = [{ id: "a", kind: "masker", summary: "A.", module: "./own.js" }];
+    const folder = tempFolder({ "package.json": { ...manifest("p", ["a"]), winnow: { contract: 1, plugins } } });
+    expect(readManifest(folder)[0].url).toBe(urlIn(folder, "own.js"));
+  });
+
+  test("readManifest returns nothing for a folder without package.json and for a package without winnow entry", () => {
+    expect(readManifest(tempFolder())).toEqual([]);
+    expect(readManifest(tempFolder({ "package.json": { name: "p" } }))).toEqual([]);
+    expect(readManifest(tempFolder({ "package.json": "null" }))).toEqual([]);
+  });
+
+  test("readManifest refuses a package.json that is no JSON, naming the file", async () => {
+    const folder = tempFolder({ "package.json": "{ name: }" });
+    const text = await errorText(() => readManifest(folder));
+    expect(text).toContain(`Cannot read "${join(folder, "package.json")}"`);
+    expect(text).toContain("[ERR_PLUGIN_INVALID]");
+  });
+
+  test("readManifest refuses another contract version, naming both", async () => {
+    const folder = tempFolder({ "package.json": manifest("winnow-plugin-new", ["a"], { contract: 99 }) });
+    const text = await errorText(() => readManifest(folder));
+    expect(text).toContain("it was made for contract version 99, this Winnow has version 1");
+    expect(text).toContain("Install a version of winnow-plugin-new that fits.");
+  });
+
+  test.each([
+    ["an unknown kind", { id: "a", kind: "mask", summary: "A." }, "winnow.plugins.0.kind"],
+    [
+      "an id that is not kebab-case",
+      { id: "A_b", kind: "masker", summary: "A." },
+      "winnow.plugins.0.id: must be kebab-case",
+    ],
+    ["no summary", { id: "a", kind: "masker" }, "winnow.plugins.0.summary"],
+  ])("readManifest refuses %s, naming the entry", async (_, plugin, expected) => {
+    const folder = tempFolder({ "package.json": { name: "p", winnow: { contract: 1, plugins: [plugin] } } });
+    const text = await errorText(() => readManifest(folder));
+    expect(text).toContain(expected);
+    expect(text).toContain("[ERR_PLUGIN_INVALID]");
+  });
+
+  test("readManifest refuses an empty list of plugins", async () => {
+    const folder = tempFolder({ "package.json": { name: "p", winnow: { contract: 1, plugins: [] } } });
+    expect(await errorText(() => readManifest(folder))).toContain("winnow.plugins");
+  });
+});
