@@ -79,6 +79,11 @@ async function main(): Promise<void> {
     if (interrupt.signal.aborted) process.exit(INTERRUPTED);
     interrupt.abort(new WinnowError("ERR_CANCELLED", "Stopped by Ctrl-C."));
   });
+  // A reader that has seen enough (`| head`) closes the pipe; that is not a failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
   const run = async (work: Run) => {
     process.exitCode = await work({ signal: interrupt.signal });
   };

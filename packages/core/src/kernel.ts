@@ -1,3 +1,4 @@
+import type { LinearWeight } from "./linear-weight.js";
 import type {
   AttentionCost,
   AttentionOperations,
@@ -71,5 +72,7 @@ export interface KernelInstance {
   /** For the receipt, e.g. `x86_avx512`. */
   readonly isa: string;
   readonly operations: Partial<LayerOperations>;
+  /** Does ahead of time what the first `linear` with this weight would do. */
+  prepareWeight?(weight: LinearWeight): Promise<void>;
   close(): void | Promise<void>;
 }

@@ -47,6 +47,8 @@ export const onnxKernels: KernelPackage = {
         linear: (x, rows, weight, out, accumulate) => dense.linear(handleOf(weight), x, rows, out, accumulate),
         prefillAttention: attention.prefillAttention,
       },
+      prepareWeight: (weight) =>
+        dense.linear(handleOf(weight), new Float32Array(weight.inFeatures), 1, new Float32Array(weight.outFeatures)),
       async close() {
         await dense.close();
         await attention.close();

@@ -27,10 +27,10 @@ Split splitOf(size_t rows, size_t panels, size_t threads) {
 }  // namespace
 
 const LinearKernels& linearKernelsOf(Isa isa) {
-#if defined(__x86_64__) && !defined(WINNOW_NO_AVX512)
+#ifndef WINNOW_NO_AVX512
   if (isa == Isa::avx512) return avx512::linearKernels;
 #endif
-#if defined(__x86_64__)
+#ifndef WINNOW_NO_X86
   if (isa == Isa::avx2) return avx2::linearKernels;
 #endif
   (void)isa;

@@ -45,11 +45,18 @@ export async function createEngine(source: ConfigSource, options: CreateEngineOp
         onEvent: (event) => event.event === "progress" && options.onProgress?.(event.share, event.label),
       },
     );
+    await openWorkers(pool, plan, loaded);
     return new Engine(config, plan, pool, loaded);
   } catch (error) {
     await pool.close();
     throw error;
   }
+}
+
+/** All workers are idle, so that as many tasks reach each of them once. */
+async function openWorkers(pool: WorkerPool, plan: Plan, { model }: LoadResult): Promise<void> {
+  const open = { type: "open" as const, context: { plan, model } };
+  await Promise.all(Array.from({ length: plan.workers }, () => pool.run(open)));
 }
 
 function documentOf(source: ConfigSource, { sets, folder }: CreateEngineOptions): ConfigDocument {

@@ -9,7 +9,7 @@ import type { LoadedModel } from "./loaded-model.js";
 import type { TextState } from "./worker/text-stream.js";
 
 /** What crosses to a worker: plain data and shared memory, never objects with code. */
-export type Task = LoadTask | EncodeTask | PrefillTask | DecodeTask | TuneTask;
+export type Task = LoadTask | OpenTask | EncodeTask | PrefillTask | DecodeTask | TuneTask;
 
 interface TaskBase {
   /** One element; set to 1 to stop. Shared. */
@@ -28,6 +28,12 @@ export interface EngineContext {
 export interface LoadTask extends TaskBase {
   readonly type: "load";
   readonly plan: Plan;
+}
+
+/** Gets a worker ready: kernels, plugins, tokenizer, prepared weights. */
+export interface OpenTask extends TaskBase {
+  readonly type: "open";
+  readonly context: EngineContext;
 }
 
 /** Text to token ids. */

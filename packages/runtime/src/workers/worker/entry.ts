@@ -22,6 +22,9 @@ async function dispatch(task: Task): Promise<unknown> {
   switch (task.type) {
     case "load":
       return load(task);
+    case "open":
+      await sessionOf(task.context);
+      return undefined;
     case "encode":
       return encode(task);
     case "prefill":

@@ -1,10 +1,12 @@
 import {
   type KernelInstance,
   type LayerOperations,
+  type LinearWeight,
   type OperationName,
   operationMethods,
   WinnowError,
 } from "@winnow/core";
+import type { ModelWeights } from "@winnow/models";
 import type { Plan } from "../../plan/plan.js";
 import { loadKernelPackage } from "../../registry/kernel-packages.js";
 
@@ -17,6 +19,8 @@ export interface PlanKernels {
   readonly operations: LayerOperations;
   /** Instruction set of each loaded package, for the receipt. */
   readonly isa: Readonly<Record<string, string>>;
+  /** Work that the first use of a weight would do, done now. */
+  prepareWeights(weights: ModelWeights): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,8 +41,16 @@ export async function loadPlanKernels(plan: Plan): Promise<PlanKernels> {
   return {
     operations: operations as unknown as LayerOperations,
     isa: Object.fromEntries([...instances].map(([id, instance]) => [id, instance.isa])),
+    async prepareWeights(weights) {
+      const { prepareWeight } = instances.get(plan.kernels.assignment.linear) ?? {};
+      if (prepareWeight) for (const weight of linearWeights(weights)) await prepareWeight(weight);
+    },
     async close() {
       for (const instance of instances.values()) await instance.close();
     },
   };
+}
+
+function linearWeights(weights: ModelWeights): LinearWeight[] {
+  return [...weights.layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down]), weights.head];
 }

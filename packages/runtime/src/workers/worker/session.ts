@@ -36,6 +36,7 @@ export function sessionOf(context: EngineContext): Promise<Session> {
 async function openSession({ plan, model }: EngineContext): Promise<Session> {
   const planKernels = await kernelsOf(plan);
   const { operations } = planKernels;
+  await planKernels.prepareWeights(model.weights);
   return {
     plan,
     kernels: planKernels,
