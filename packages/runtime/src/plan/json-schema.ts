@@ -1,4 +1,4 @@
-import { listOptions, type OptionEntry, type PluginDefinition } from "@winnow/core";
+import type { PluginDefinition } from "@winnow/core";
 import { z } from "zod";
 import { pipelineSchema } from "../config/schema.js";
 
@@ -9,7 +9,7 @@ type Json = Record<string, unknown>;
  * and every option shows its description, unit, symbol and source.
  */
 export function pipelineJsonSchema(plugins: readonly PluginDefinition[]): Json {
-  const schema = z.toJSONSchema(pipelineSchema, { target: "draft-7", io: "input", unrepresentable: "any" }) as Json;
+  const schema = jsonSchemaOf(pipelineSchema);
   const maskers = plugins.filter(({ kind }) => kind === "masker" || kind === "block-scorer");
   const pruners = plugins.filter(({ kind }) => kind === "kv-pruner" || kind === "evict-scorer");
   for (const section of sections(schema, "prefill"))
@@ -50,16 +50,24 @@ function addPlugins(
 }
 
 function optionsSchema(plugin: PluginDefinition): Json {
-  const schema = z.toJSONSchema(plugin.options, { target: "draft-7", io: "input", unrepresentable: "any" }) as Json;
-  const properties = schema.properties as Record<string, Json>;
-  for (const entry of listOptions(plugin.options)) {
-    const { unit, symbol, source, format, ...own } = properties[entry.name];
-    properties[entry.name] = { ...own, description: hoverText(entry) };
-  }
+  const { properties } = jsonSchemaOf(plugin.options);
   return { type: "object", properties, additionalProperties: false };
 }
 
-function hoverText({ description, unit, symbol, source }: OptionEntry): string {
+function jsonSchemaOf(schema: z.ZodType): Json {
+  return z.toJSONSchema(schema, {
+    target: "draft-7",
+    io: "input",
+    unrepresentable: "any",
+    override: ({ jsonSchema }) => describeForEditors(jsonSchema as Json),
+  }) as Json;
+}
+
+/** Editors show descriptions only, and strict validators refuse keywords that they do not know. */
+function describeForEditors(json: Json): void {
+  const { description, unit, symbol, source } = json;
   const facts = [unit && `Unit: ${unit}.`, symbol && `Symbol in the paper: ${symbol}.`, source && `Source: ${source}.`];
-  return [description, ...facts.filter(Boolean)].join(" ");
+  if (description) json.description = [description, ...facts.filter(Boolean)].join(" ");
+  for (const key of ["unit", "symbol", "source"]) delete json[key];
+  if (json.format === "path") delete json.format;
 }

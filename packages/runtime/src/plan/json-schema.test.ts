@@ -1,0 +1,116 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { defineOptions, definePlugin, option, type PluginDefinition } from "@winnow/core";
+import { beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+import { jsonSchemaProblems } from "../../test-support/json-schema-problems.js";
+import { PluginRegistry } from "../registry/registry.js";
+import { pipelineJsonSchema } from "./json-schema.js";
+
+type Json = Record<string, unknown>;
+
+const masker = definePlugin({
+  id: "test-masker",
+  kind: "masker",
+  summary: "A masker.",
+  source: { title: "none" },
+  options: defineOptions({
+    width: option(z.int().min(1).default(8), {
+      description: "Keys that a row keeps.",
+      unit: "tokens",
+      symbol: "w",
+      source: "paper Table 7",
+    }),
+    file: option(z.string().optional(), { description: "Sizes per head.", format: "path" }),
+  }),
+  create: () => ({ plan: () => [] }),
+}) as unknown as PluginDefinition;
+
+const pruner = definePlugin({
+  id: "test-pruner",
+  kind: "kv-pruner",
+  summary: "A pruner.",
+  source: { title: "none" },
+  options: defineOptions({ budget: option(z.int().min(1), { description: "Tokens that stay." }) }),
+  create: () => ({ createState: () => null }),
+}) as unknown as PluginDefinition;
+
+/** The value at keys of a schema. */
+const at = (schema: unknown, ...keys: (string | number)[]) =>
+  keys.reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], schema);
+
+describe("pipelineJsonSchema", () => {
+  const schema = pipelineJsonSchema([masker, pruner]);
+  const problems = (value: Json) => jsonSchemaProblems(schema, { model: "m", ...value });
+  const prefill = at(schema, "properties", "prefill");
+  const width = at(prefill, "allOf", 0, "then", "properties", "options", "properties", "width") as Json;
+
+  test("pipelineJsonSchema completes the ids of each section's kind, with their summaries", () => {
+    const choices = at(prefill, "properties", "masker", "anyOf") as Json[];
+    expect(choices.map((choice) => [choice.const, choice.description])).toEqual([
+      ["dense", "Plain causal attention."],
+      ["test-masker", "A masker."],
+      [undefined, "Another plugin: package name or relative path."],
+    ]);
+    const pruners = at(schema, "properties", "decode", "properties", "kvPruner", "anyOf") as Json[];
+    expect(pruners.map((choice) => choice.const)).toEqual(["none", "test-pruner", undefined]);
+  });
+
+  test("pipelineJsonSchema describes an option with its unit, symbol and source, its default and range", () => {
+    expect(width.description).toBe(
+      "Keys that a row keeps. Unit: tokens. Symbol in the paper: w. Source: paper Table 7.",
+    );
+    expect(width).toMatchObject({ type: "integer", minimum: 1, default: 8 });
+  });
+
+  test("pipelineJsonSchema keeps what only Winnow understands out of the schema", () => {
+    expect(JSON.stringify(schema)).not.toMatch(/"(unit|symbol|source)":|"format":"path"/);
+  });
+
+  test("pipelineJsonSchema checks options by the id beside them, in sections and in overrides", () => {
+    const wide = { masker: "test-masker", options: { width: 4 } };
+    const narrow = { masker: "test-masker", options: { width: 0 } };
+    expect(problems({ prefill: { ...wide, overrides: [{ layers: 1, ...wide }] } })).toEqual([]);
+    expect(problems({ prefill: narrow })).toEqual(["$.prefill.options.width"]);
+    expect(problems({ prefill: { overrides: [{ layers: 1, ...narrow }] } })).toEqual([
+      "$.prefill.overrides[0].options.width",
+    ]);
+    expect(problems({ decode: { kvPruner: "test-pruner", options: { budget: "all" } } })).toEqual([
+      "$.decode.options.budget",
+    ]);
+  });
+
+  test("pipelineJsonSchema refuses an unknown option of a known plugin, and leaves the options of others alone", () => {
+    expect(problems({ prefill: { masker: "test-masker", options: { widht: 4 } } })).toEqual([
+      "$.prefill.options.widht",
+    ]);
+    expect(problems({ prefill: { masker: "./mine.js", options: { widht: 4 } } })).toEqual([]);
+  });
+
+  test("pipelineJsonSchema refuses unknown keys, wrong types and a missing model", () => {
+    expect(problems({ prefil: {} })).toEqual(["$.prefil"]);
+    expect(problems({ workers: 0, precision: "f16" })).toEqual(["$.workers", "$.precision"]);
+    expect(jsonSchemaProblems(schema, {})).toEqual(["$.model"]);
+  });
+});
+
+describe("pipelineJsonSchema of the plugins of this repository", () => {
+  const configs = fileURLToPath(new URL("../../../../configs/", import.meta.url));
+  let schema: Json;
+
+  beforeAll(async () => {
+    const registry = new PluginRegistry({ folder: configs });
+    schema = pipelineJsonSchema(await Promise.all(registry.list().map(({ id }) => registry.load(id))));
+  });
+
+  const files = readdirSync(configs).filter((name) => name.endsWith(".yaml"));
+  test.each(files)("pipelineJsonSchema accepts configs/%s and refuses it with a misspelled option", (name) => {
+    const config = parse(readFileSync(join(configs, name), "utf8"));
+    expect(jsonSchemaProblems(schema, config)).toEqual([]);
+    const section = config.prefill ? "prefill" : "decode";
+    config[section].options.misspelled = 1;
+    expect(jsonSchemaProblems(schema, config)).toEqual([`$.${section}.options.misspelled`]);
+  });
+});
