@@ -1,13 +1,18 @@
 // npm run quickstart [-- --length 32768]: install, build, then run configs/quickstart.yaml.
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { ensureBuilt, ensureInstalled, root, run } from "./lib/workspace.mjs";
+import { ensureBuilt } from "./lib/build.mjs";
+import { ensureInstalled } from "./lib/install.mjs";
+import { notice, run } from "./lib/workspace.mjs";
+
+/** Tokens that are comfortable without native kernels. */
+const FALLBACK_LENGTH = 2048;
 
 ensureInstalled();
 ensureBuilt();
 
 const args = process.argv.slice(2);
-const native = existsSync(join(root, "packages", "kernels-native", "build", "winnow_native.node"));
-// Without the native add-on the fallback kernels run, which is comfortable up to a few thousand tokens.
-const fallback = native || args.includes("--length") ? [] : ["--length", "2048"];
-run("winnow", ["run", "configs/quickstart.yaml", ...fallback, ...args]);
+const { nativeStatus } = await import("../packages/kernels-native/dist/index.js");
+if (!nativeStatus().available && !args.some((arg) => /^--(length|help)\b/.test(arg))) {
+  notice(`Without native kernels the prompt is ${FALLBACK_LENGTH} tokens long; --length chooses another.`);
+  args.push("--length", String(FALLBACK_LENGTH));
+}
+run("winnow", ["run", "configs/quickstart.yaml", ...args]);

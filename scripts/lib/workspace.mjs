@@ -1,59 +1,45 @@
-// What the README's commands share: install once, build what changed, run a tool of the workspace.
+// What the README's commands share: where the workspace is, and how to run one of its tools.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
-const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+export const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+/** Words about progress, on standard error: what a command computes stays alone on standard output. */
+export function notice(text) {
+  process.stderr.write(`${text}\n`);
+}
 
 /** Runs a command in the root with the workspace's tools on the PATH; ends this process with its status if it fails. */
 export function run(command, args, options = {}) {
-  const result = runStatus(command, args, options);
-  if (result !== 0) process.exit(result);
+  const status = runStatus(command, args, options);
+  if (status !== 0) process.exit(status);
 }
 
+/** As `run`, but returns the exit status. `quiet`: what the command prints is shown only if it fails. */
 export function runStatus(command, args, { quiet = false, env = {} } = {}) {
   const result = spawnSync(command, args, {
     cwd: root,
-    stdio: quiet ? "pipe" : "inherit",
+    stdio: quiet ? ["ignore", "pipe", "pipe"] : "inherit",
     encoding: "utf8",
+    maxBuffer: 2 ** 28,
     shell: process.platform === "win32",
     env: { ...process.env, ...env, PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env.PATH}` },
   });
   if (result.error) {
-    console.error(`Cannot run ${command}: ${result.error.message}`);
+    notice(`Cannot run ${command}: ${result.error.message}`);
     return 1;
   }
-  if (quiet && result.status !== 0) console.error(result.stdout + result.stderr);
+  if (quiet && result.status !== 0) notice(result.stdout + result.stderr);
   return result.status ?? 1;
 }
 
-/** Installs dependencies unless node_modules already holds exactly what the lock file says. */
-export function ensureInstalled() {
-  requireNode();
-  const lock = readFileSync(join(root, "pnpm-lock.yaml"), "utf8");
-  const installed = join(root, "node_modules", ".pnpm", "lock.yaml");
-  const binaries = join(root, "node_modules", ".bin", "turbo");
-  if (existsSync(installed) && existsSync(binaries) && readFileSync(installed, "utf8") === lock) return;
-  console.log("Installing dependencies (once) ...");
-  run("npx", ["--yes", manifest.packageManager, "install", "--frozen-lockfile", "--reporter=append-only"], {
-    env: { ONNXRUNTIME_NODE_INSTALL: "skip" },
-  });
-}
-
-/** Builds the packages and the native add-on; unchanged ones come from the cache. */
-export function ensureBuilt() {
-  run("turbo", ["run", "build", "--output-logs=new-only", "--log-prefix=none", "--no-update-notifier"], {
-    env: { TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" },
-  });
-}
-
-function requireNode() {
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major > 20 || (major === 20 && minor >= 19)) return;
-  console.error(
-    `Winnow needs Node.js 20.19 or newer, this is ${process.versions.node}. Install a newer Node.js and try again.`,
-  );
-  process.exit(1);
+/** Says what a long step does, and how long it took. */
+export function timed(title, work) {
+  notice(`${title} ...`);
+  const start = performance.now();
+  work();
+  notice(`  done in ${((performance.now() - start) / 1000).toFixed(0)} s`);
 }

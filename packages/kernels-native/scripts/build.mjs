@@ -15,7 +15,7 @@ import { CompileError, compileUnits } from "./toolchain/compile.mjs";
 import { findCompiler } from "./toolchain/compiler.mjs";
 import { flagsFor, linkFlags } from "./toolchain/flags.mjs";
 import { linkProgram } from "./toolchain/link.mjs";
-import { markAvailable, markUnavailable, pack } from "./toolchain/outcome.mjs";
+import { howToInstall, markAvailable, markUnavailable, noCompiler, pack } from "./toolchain/outcome.mjs";
 import { runPrograms } from "./toolchain/programs.mjs";
 import { listUnits } from "./toolchain/units.mjs";
 
@@ -24,7 +24,7 @@ const root = join(import.meta.dirname, "..");
 async function main() {
   const { values: options, positionals } = readArguments();
   const compiler = findCompiler(process.env);
-  if (!compiler) return markUnavailable(root);
+  if (!compiler) return withoutCompiler(options);
   if (!compiler.avx512 && compiler.x86) {
     console.warn(`${compiler.name} does not know the AVX-512 BF16 flags: building without the x86_avx512 kernels.`);
   }
@@ -44,6 +44,12 @@ async function main() {
   await linkProgram(build, objects, addon, { addon: true });
   markAvailable(root);
   if (options.prebuild) pack(root, addon);
+}
+
+/** Programs need a compiler; the add-on does not, since everything runs without it. */
+function withoutCompiler({ test, sanitize, bench, prebuild }) {
+  if (test || sanitize || bench || prebuild) throw new CompileError(`${noCompiler} ${howToInstall()}`);
+  markUnavailable(root);
 }
 
 function readArguments() {

@@ -54,7 +54,7 @@ export function selectTokens(
   queryHeads: number,
   length: number,
   options: Pick<TidalDecodeOptions, "budget" | "sinkTokens" | "recentTokens">,
-  primitives: Pick<Primitives, "topK">,
+  primitives: Pick<Primitives, "topKRows">,
 ): TokenLists {
   return keepBest(scores, queryHeads, length, options.budget, options, primitives);
 }
