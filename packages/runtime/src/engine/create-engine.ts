@@ -45,7 +45,7 @@ export async function createEngine(source: ConfigSource, options: CreateEngineOp
         onEvent: (event) => event.event === "progress" && options.onProgress?.(event.share, event.label),
       },
     );
-    await openWorkers(pool, plan, loaded);
+    await openWorkers(pool, plan, loaded, options.signal);
     return new Engine(config, plan, pool, loaded);
   } catch (error) {
     await pool.close();
@@ -54,9 +54,14 @@ export async function createEngine(source: ConfigSource, options: CreateEngineOp
 }
 
 /** All workers are idle, so that as many tasks reach each of them once. */
-async function openWorkers(pool: WorkerPool, plan: Plan, { model }: LoadResult): Promise<void> {
+async function openWorkers(
+  pool: WorkerPool,
+  plan: Plan,
+  { model }: LoadResult,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const open = { type: "open" as const, context: { plan, model } };
-  await Promise.all(Array.from({ length: plan.workers }, () => pool.run(open)));
+  await Promise.all(Array.from({ length: plan.workers }, () => pool.run(open, signal && { signal })));
 }
 
 function documentOf(source: ConfigSource, { sets, folder }: CreateEngineOptions): ConfigDocument {

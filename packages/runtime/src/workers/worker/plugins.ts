@@ -6,6 +6,7 @@ import {
   type ModelShape,
   maskerFromBlockScorer,
   type PluginDefinition,
+  type PluginKind,
   prunerFromEvictScorer,
   WinnowError,
 } from "@winnow/core";
@@ -16,6 +17,7 @@ import { importPlugins } from "../../registry/load-plugin.js";
 /** Plugins of a plan, made in this worker. */
 export interface PlanPlugins {
   readonly definitions: ReadonlyMap<string, PluginDefinition>;
+  /** Undefined for `dense`. */
   masker(planned: PlannedMasker): Masker | undefined;
   readonly pruners: readonly { readonly planned: PlannedPruner; readonly pruner: KvPruner }[];
 }
@@ -28,17 +30,20 @@ export async function createPlanPlugins(plan: Plan): Promise<PlanPlugins> {
   }
   const shape = plan.model.shape;
   const maskers = new Map<string, Masker>();
+  for (const planned of plan.prefill) {
+    const key = keyOf(planned);
+    if (planned.masker !== "dense" && !maskers.has(key)) maskers.set(key, makeMasker(definitions, planned, shape));
+  }
   return {
     definitions,
-    masker(planned) {
-      if (planned.masker === "dense") return undefined;
-      const key = JSON.stringify([planned.masker, planned.options]);
-      const masker = maskers.get(key) ?? makeMasker(definitions, planned, shape);
-      maskers.set(key, masker);
-      return masker;
-    },
+    masker: (planned) => maskers.get(keyOf(planned)),
     pruners: plan.decode.map((planned) => ({ planned, pruner: makePruner(definitions, planned, shape) })),
   };
+}
+
+/** Heads and layers with the same masker and options share one object. */
+function keyOf({ masker, options }: PlannedMasker): string {
+  return JSON.stringify([masker, options]);
 }
 
 function makeMasker(
@@ -47,7 +52,7 @@ function makeMasker(
   shape: ModelShape,
 ): Masker {
   const definition = definitionOf(definitions, planned.masker);
-  const made = guardPlugin(planned.masker, "create", () => definition.create(planned.options, shape));
+  const made = make(definition, planned.options, shape);
   return definition.kind === "block-scorer" ? maskerFromBlockScorer(made as BlockScorer) : (made as Masker);
 }
 
@@ -57,8 +62,29 @@ function makePruner(
   shape: ModelShape,
 ): KvPruner {
   const definition = definitionOf(definitions, planned.kvPruner);
-  const made = guardPlugin(planned.kvPruner, "create", () => definition.create(planned.options, shape));
+  const made = make(definition, planned.options, shape);
   return definition.kind === "evict-scorer" ? prunerFromEvictScorer(made as EvictScorer) : (made as KvPruner);
+}
+
+/** Methods that an object of each kind must have; the others are optional. */
+const requiredMethods: Readonly<Partial<Record<PluginKind, readonly string[]>>> = {
+  masker: ["plan"],
+  "block-scorer": ["score"],
+  "kv-pruner": ["createState"],
+  "evict-scorer": ["budget", "score"],
+};
+
+function make(definition: PluginDefinition, options: Readonly<Record<string, unknown>>, shape: ModelShape): unknown {
+  const { id, kind } = definition;
+  return guardPlugin(id, "create", () => {
+    const made: unknown = definition.create(options, shape);
+    for (const method of requiredMethods[kind] ?? []) {
+      const given = (made as Record<string, unknown> | null | undefined)?.[method];
+      if (typeof given !== "function")
+        throw new WinnowError("ERR_PLUGIN_RESULT", `a ${kind} must have a method ${method}, got ${typeof given}.`);
+    }
+    return made;
+  });
 }
 
 function definitionOf(definitions: ReadonlyMap<string, PluginDefinition>, id: string): PluginDefinition {
