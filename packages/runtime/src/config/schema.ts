@@ -90,7 +90,7 @@ export const pipelineSchema = z.strictObject({
   decode: option(decodeSchema.prefault({}), { description: "What decoding reads from the KV cache and keeps in it." }),
   plugins: option(z.array(z.string().min(1)).max(1000).default([]), {
     description:
-      "More plugins: package names, or paths of a module or of a package folder, relative to this file. Their code runs when they are used.",
+      "More plugins: package names, or paths of a module or of a package folder, relative to this file. A package runs when it is used, a module is loaded for every plan.",
   }),
   steps: option(z.array(stepSchema).max(10_000).default([]), { description: "What to do, in order." }),
   output: option(
