@@ -5,8 +5,8 @@ import { defineOptions, definePlugin, option, type PluginDefinition } from "@win
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { jsonSchemaProblems } from "../../test-support/json-schema-problems.js";
 import { PluginRegistry } from "../registry/registry.js";
+import { jsonSchemaProblems } from "../testing/json-schema-problems.js";
 import { pipelineJsonSchema } from "./json-schema.js";
 
 type Json = Record<string, unknown>;

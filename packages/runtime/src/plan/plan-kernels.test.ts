@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { nativeKernels } from "@winnow/kernels-native";
 import { describe, expect, test } from "vitest";
-import { errorText, pluginModule, tempFolder } from "../../test-support/temp-packages.js";
 import { parseConfig } from "../config/config.js";
+import { errorText, pluginModule, tempFolder } from "../testing/temp-packages.js";
 import type { PluginModule } from "./plan.js";
 import { planKernels } from "./plan-kernels.js";
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
-import { errorText, manifest, tempFolder } from "../../test-support/temp-packages.js";
+import { errorText, manifest, tempFolder } from "../testing/temp-packages.js";
 import { readManifest } from "./manifest.js";
 
 const urlIn = (folder: string, file: string) => pathToFileURL(join(folder, file)).href;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { errorText, manifest, pluginModule, tempFolder } from "../../test-support/temp-packages.js";
+import { errorText, manifest, pluginModule, tempFolder } from "../testing/temp-packages.js";
 import { PluginRegistry } from "./registry.js";
 
 const emptyFolder = tempFolder();
