@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { ConfigDocument } from "../config/config.js";
+import type { ConfigPath } from "../config/path.js";
 import type { InstalledPlugin } from "../registry/manifest.js";
 import type { PluginRegistry } from "../registry/registry.js";
 import { atPlace } from "./at-place.js";
@@ -68,23 +69,24 @@ function moduleOf({ id, url, package: name, version }: InstalledPlugin): PluginM
   return { id, url, package: name, version };
 }
 
-/** Where the values of the pipeline itself come from; options of plugins are listed with their plugins. */
+/** Where each value of the pipeline itself comes from; options of plugins are listed with their plugins. */
 function ownProvenance(document: ConfigDocument): ProvenanceEntry[] {
-  const config = document.value;
-  const paths = [
-    ["model"],
-    ["precision"],
-    ["workers"],
-    ["threads"],
-    ...Object.keys(config.kernels).map((key) => ["kernels", key]),
-    ["prefill", "masker"],
-    ...config.prefill.overrides.map((_, index) => ["prefill", "overrides", index, "masker"]),
-    ["decode", "kvPruner"],
-    ...config.decode.overrides.map((_, index) => ["decode", "overrides", index, "kvPruner"]),
-  ];
-  return paths.map((path) => {
+  return leaves(document.value, []).map(({ path, value }) => {
     const { origin, location } = document.originOf(path);
-    const value = path.reduce<unknown>((inner, key) => (inner as Record<string | number, unknown>)[key], config);
     return { path: path.join("."), value, origin, ...(location && { location }) };
   });
+}
+
+interface Leaf {
+  readonly path: ConfigPath;
+  readonly value: unknown;
+}
+
+/** Values in order of the schema; a list of plain values counts as one. */
+function leaves(value: unknown, path: ConfigPath): Leaf[] {
+  const isList = Array.isArray(value) && value.every((item) => typeof item !== "object");
+  if (typeof value !== "object" || value === null || isList) return [{ path, value }];
+  return Object.entries(value)
+    .filter(([key]) => key !== "options")
+    .flatMap(([key, inner]) => leaves(inner, [...path, Array.isArray(value) ? Number(key) : key]));
 }
