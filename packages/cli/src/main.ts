@@ -11,6 +11,9 @@ const { version } = createRequire(import.meta.url)("../package.json") as { versi
 /** Exit status after Ctrl-C, as shells expect it. */
 const INTERRUPTED = 130;
 
+/** Exit status when the reader of a pipe has gone, as shells report it. */
+const READER_GONE = 141;
+
 type Run = (context: CommandContext) => Promise<ExitStatus>;
 
 /** The command line. Command modules load when they are used, so that `--help` and `plugins list` stay quick. */
@@ -82,6 +85,10 @@ async function main(): Promise<void> {
   // A reader that has seen enough (`| head`) closes the pipe; that is not a failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(READER_GONE);
     throw error;
   });
   const run = async (work: Run) => {
