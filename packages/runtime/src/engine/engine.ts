@@ -22,7 +22,7 @@ import type {
 import { noText } from "../workers/worker/text-stream.js";
 import { watchEventLoop } from "./event-loop-watch.js";
 import { type GenerationInput, type GenerationOptions, resolveGenerationOptions } from "./generation-options.js";
-import { checkPromptIds, checkPromptText, idsOf, type Prompt, promptText } from "./prompt.js";
+import { checkPromptIds, checkPromptText, idsOf, type Prompt, type PromptLimits, promptText } from "./prompt.js";
 import { TokenQueue } from "./token-queue.js";
 
 /** Time that one decode task keeps a worker, so that several streams share few workers fairly. */
@@ -108,13 +108,14 @@ export class Engine implements AsyncDisposable {
     });
   }
 
-  /** Runs a plugin's offline search in a worker. */
-  tune(
+  /** Runs a plugin's offline search in a worker. Errors: `ERR_OPTION_*` for its settings, `ERR_PROMPT`, `ERR_PLUGIN_*`. */
+  async tune(
     plugin: string,
     options: Readonly<Record<string, unknown>>,
     prompts: readonly Int32Array[],
     hooks: RunHooks = {},
   ): Promise<TuneResult> {
+    for (const prompt of prompts) checkPromptIds(prompt, this.#promptLimits());
     return this.#pool.run<TuneResult>(
       { type: "tune", context: this.#context, plugin, options, prompts },
       handlers(hooks),
@@ -147,15 +148,16 @@ export class Engine implements AsyncDisposable {
   }
 
   async #idsOf(prompt: Prompt, { signal }: RunHooks): Promise<Int32Array> {
-    const limits = {
-      contextLength: this.plan.model.shape.contextLength,
-      vocabSize: this.model.config.vocabSize,
-    };
+    const limits = this.#promptLimits();
     const text = await promptText(prompt);
     if (text === undefined) return idsOf(prompt as { ids: ArrayLike<number> }, limits);
     const ids = await this.encode(text, signal ? { signal } : {});
     checkPromptIds(ids, limits);
     return ids;
+  }
+
+  #promptLimits(): PromptLimits {
+    return { contextLength: this.plan.model.shape.contextLength, vocabSize: this.model.config.vocabSize };
   }
 
   async *#stream(

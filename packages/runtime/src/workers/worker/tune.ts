@@ -1,4 +1,6 @@
 import { type TuneContext, type TuneResult, WinnowError } from "@winnow/core";
+import { copyPlainData } from "../../config/plain-data.js";
+import { validatePluginOptions } from "../../config/validate.js";
 import { generationSchema } from "../../engine/generation-options.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
 import type { TuneTask } from "../messages.js";
@@ -6,12 +8,13 @@ import { emitProgress } from "./events.js";
 import { observeDecode, observePrefill } from "./observe.js";
 import { pluginOperations, type Session } from "./session.js";
 
-/** Runs a plugin's offline search on dense passes of the model. */
+/** Runs a plugin's offline search on dense passes of the model. Errors: `ERR_OPTION_*` for its settings, `ERR_PLUGIN_*`, `ERR_CANCELLED`. */
 export async function tune(session: Session, task: TuneTask): Promise<TuneResult> {
   const definition = session.plugins.definitions.get(task.plugin);
   if (!definition?.tune) throw new WinnowError("ERR_PLUGIN_INVALID", `Plugin "${task.plugin}" has nothing to tune.`);
   const tuner = await definition.tune();
-  const options = guardPlugin(task.plugin, "tune options", () => tuner.options.parse(task.options));
+  const { value, place } = copyPlainData(task.options);
+  const options = validatePluginOptions(tuner.options, value, { root: place, path: [], plugin: task.plugin });
   const context: TuneContext = {
     model: session.plan.model.shape,
     scale: session.scale,
@@ -22,5 +25,11 @@ export async function tune(session: Session, task: TuneTask): Promise<TuneResult
       observeDecode(session, task, prompt, generationSchema.parse({ maxNewTokens: steps + 1, dense: true }), visit),
     progress: (share, label) => emitProgress(task.events, share, label),
   };
-  return tuner.run(context, options);
+  try {
+    return await tuner.run(context, options);
+  } catch (error) {
+    return guardPlugin(task.plugin, "tune", () => {
+      throw error;
+    });
+  }
 }
