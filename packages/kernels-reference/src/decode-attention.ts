@@ -1,5 +1,6 @@
 import type { AttentionCost, DecodeAttention } from "@winnow/core";
 import { check, checkArray, checkHeads, checkLists } from "./check.js";
+import { headRows } from "./head-rows.js";
 import { bytesPerCell, SoftmaxRow } from "./softmax-row.js";
 
 const OPERATION = "decodeAttention";
@@ -9,7 +10,6 @@ export function decodeAttention(task: DecodeAttention): AttentionCost {
   checkTask(task);
   const { q, k, v, out, tokens, lengths, scores, logSumExp } = task;
   const group = q.heads / k.heads;
-  const softmax = new SoftmaxRow(k, v, task.scale);
   const allTokens = Int32Array.from({ length: k.length }, (_, token) => token);
   let cellsComputed = 0;
   for (let head = 0; head < q.heads; head++) {
@@ -17,7 +17,9 @@ export function decodeAttention(task: DecodeAttention): AttentionCost {
     const keys = tokens
       ? tokens.indices.subarray(tokens.offsets[head], tokens.offsets[head + 1])
       : allTokens.subarray(0, lengths ? lengths[kvHead] : k.length);
-    const lse = softmax.attend(q, out, head, 0, kvHead, keys, keys.length);
+    const [keyRows, valueRows] = [headRows(k, kvHead, keys), headRows(v, kvHead, keys)];
+    const softmax = new SoftmaxRow(keyRows, valueRows, k.headDim, task.scale, k.dtype === "bf16");
+    const lse = softmax.attend(q, out, head, 0, allTokens, keys.length);
     if (scores) scores.set(softmax.scores.subarray(0, keys.length), head * k.length);
     if (logSumExp) logSumExp[head] = lse;
     cellsComputed += keys.length;

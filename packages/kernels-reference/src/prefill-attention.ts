@@ -7,6 +7,7 @@ import {
   WinnowError,
 } from "@winnow/core";
 import { check, checkArray, checkHeads } from "./check.js";
+import { headRows } from "./head-rows.js";
 import { rowKeysOf } from "./row-keys.js";
 import { bytesPerCell, SoftmaxRow } from "./softmax-row.js";
 
@@ -18,17 +19,19 @@ export function prefillAttention(task: PrefillAttention): AttentionCost {
   const { q, k, v, out, masks, logSumExp, cancel } = task;
   const n = q.length;
   const group = q.heads / k.heads;
-  const softmax = new SoftmaxRow(k, v, task.scale);
   const keys = new Int32Array(n);
   let cellsComputed = 0;
-  for (let head = 0; head < q.heads; head++) {
-    const rowKeys = rowKeysOf(masks[masks.length === 1 ? 0 : head], n);
-    for (let i = 0; i < n; i++) {
-      if (i % QUERY_BLOCK === 0) stopIfCancelled(cancel);
-      const count = rowKeys(i, keys);
-      const lse = softmax.attend(q, out, head, i, Math.floor(head / group), keys, count);
-      if (logSumExp) logSumExp[head * n + i] = lse;
-      cellsComputed += count;
+  for (let kvHead = 0; kvHead < k.heads; kvHead++) {
+    const softmax = new SoftmaxRow(headRows(k, kvHead), headRows(v, kvHead), k.headDim, task.scale, k.dtype === "bf16");
+    for (let head = kvHead * group; head < (kvHead + 1) * group; head++) {
+      const rowKeys = rowKeysOf(masks[masks.length === 1 ? 0 : head], n);
+      for (let i = 0; i < n; i++) {
+        if (i % QUERY_BLOCK === 0) stopIfCancelled(cancel);
+        const count = rowKeys(i, keys);
+        const lse = softmax.attend(q, out, head, i, keys, count);
+        if (logSumExp) logSumExp[head * n + i] = lse;
+        cellsComputed += count;
+      }
     }
   }
   return { cellsComputed, bytesRead: cellsComputed * bytesPerCell(k) };

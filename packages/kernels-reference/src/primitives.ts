@@ -1,5 +1,6 @@
 import { elementAt, type HeadTensor, type Primitives, type ScoreTask, WinnowError } from "@winnow/core";
 import { check, checkArray, checkCount, checkHeads } from "./check.js";
+import { headRows } from "./head-rows.js";
 import { prefixMass, topK, topKRows } from "./selection.js";
 
 export const primitives: Primitives = {
@@ -23,16 +24,18 @@ function scores({ q, k, head, kvHead, scale, causalOffset }: ScoreTask, out: Flo
   const offset = causalOffset ?? k.length;
   check(Number.isSafeInteger(offset), "scores", "causalOffset", "be an integer", causalOffset);
   checkArray("scores", "out", out, Float32Array, q.length * k.length);
+  const [queries, keys] = [headRows(q, head), headRows(k, kvHead)];
   for (let r = 0; r < q.length; r++) {
     for (let j = 0; j < k.length; j++) {
-      out[r * k.length + j] = j > offset + r ? Number.NEGATIVE_INFINITY : scale * dot(q, head, r, k, kvHead, j);
+      out[r * k.length + j] = j > offset + r ? Number.NEGATIVE_INFINITY : scale * dot(queries, r, keys, j, q.headDim);
     }
   }
 }
 
-function dot(q: HeadTensor, head: number, r: number, k: HeadTensor, kvHead: number, j: number): number {
+/** Of row r of `x` and row j of `y`, both `width` wide. */
+function dot(x: Float32Array, r: number, y: Float32Array, j: number, width: number): number {
   let sum = 0;
-  for (let c = 0; c < q.headDim; c++) sum += elementAt(q, head, r, c) * elementAt(k, kvHead, j, c);
+  for (let c = 0; c < width; c++) sum += x[r * width + c] * y[j * width + c];
   return sum;
 }
 
@@ -108,9 +111,7 @@ function outerScores(x: Float32Array, y: Float32Array, d: number, scale: number,
   checkArray("outerScores", "out", out, Float32Array, rows * columns);
   for (let a = 0; a < rows; a++) {
     for (let b = 0; b < columns; b++) {
-      let sum = 0;
-      for (let c = 0; c < d; c++) sum += x[a * d + c] * y[b * d + c];
-      out[a * columns + b] = scale * sum;
+      out[a * columns + b] = scale * dot(x, a, y, b, d);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { lowerMask, type Mask, passesBand, type RangesMask, type VerticalSlashMask } from "@winnow/core";
+import { type Band, lowerMask, type Mask, passesBand, type RangesMask, type VerticalSlashMask } from "@winnow/core";
 
 /** Writes the kept keys of row i into `keys`, ascending within ranges and columns; returns how many. */
 export type RowKeys = (i: number, keys: Int32Array) => number;
@@ -15,7 +15,7 @@ function keysInRanges(mask: RangesMask): RowKeys {
       const bands = mask.bands.filter((_, t) => mask.rangeFlags[r] & (1 << t));
       const end = Math.min(mask.ranges[2 * r + 1], i + 1);
       for (let j = mask.ranges[2 * r]; j < end; j++) {
-        if (bands.every((band) => passesBand(band, i, j))) keys[count++] = j;
+        if (passesAll(bands, i, j)) keys[count++] = j;
       }
     }
     for (let c = mask.columnOffsets[a]; c < mask.columnOffsets[a + 1] && mask.columns[c] <= i; c++) {
@@ -23,6 +23,11 @@ function keysInRanges(mask: RangesMask): RowKeys {
     }
     return count;
   };
+}
+
+function passesAll(bands: readonly Band[], i: number, j: number): boolean {
+  for (const band of bands) if (!passesBand(band, i, j)) return false;
+  return true;
 }
 
 function wantedKeys(mask: VerticalSlashMask, n: number): RowKeys {
