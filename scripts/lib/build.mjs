@@ -11,7 +11,7 @@ export function ensureBuilt() {
   const state = stateOfInputs();
   if (outputsExist() && existsSync(stamp) && readFileSync(stamp, "utf8") === state) return;
   timed("Building the packages", buildPackages);
-  timed("Building the native kernels", buildNative);
+  timed("Building the native kernels (the first time takes a minute or two)", buildNative);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, state);
 }

@@ -16,6 +16,7 @@ export type { Prompt } from "./engine/prompt.js";
 export { explainPlan } from "./plan/explain.js";
 export { pipelineJsonSchema } from "./plan/json-schema.js";
 export type { Plan } from "./plan/plan.js";
+export { type FallbackGroup, groupFallbacks } from "./receipt/fallbacks.js";
 export { type Receipt, receiptJsonSchema, receiptSchema } from "./receipt/receipt.js";
 export { mebibytes, percent, seconds, summarizeReceipt } from "./receipt/summary.js";
 export { writeFileAtomically } from "./receipt/write-file.js";

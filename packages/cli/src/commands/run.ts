@@ -1,6 +1,7 @@
 import { WinnowError } from "@winnow/core";
 import {
   createEngine,
+  groupFallbacks,
   type Receipt,
   readConfig,
   stepEntry,
@@ -32,8 +33,8 @@ export async function runCommand(file: string, options: RunOptions, { signal }: 
   }
   const loading = startProgress("loading");
   await using engine = await createEngine(config, { signal, onProgress: loading.update }).finally(() => loading.stop());
-  for (const fallback of engine.plan.fallbacks)
-    notice(`Note: ${fallback.operation} runs on ${fallback.used} kernels: ${fallback.reason}`);
+  for (const { wanted, reason, replacements } of groupFallbacks(engine.plan.fallbacks))
+    notice(`Note: ${wanted} kernels cannot run, so ${replacements}. Reason: ${reason}`);
   const receipts: Receipt[] = [];
   const write = options.json ? () => {} : (text: string) => process.stdout.write(text);
   for (const step of config.value.steps) receipts.push(...(await runStep(engine, stepEntry(step), { signal, write })));

@@ -1,3 +1,4 @@
+import { groupFallbacks } from "./fallbacks.js";
 import type { Receipt } from "./receipt.js";
 
 /** A receipt in a few lines. */
@@ -17,9 +18,8 @@ export function summarizeReceipt(receipt: Receipt): string {
     `  kernels ${Object.entries(receipt.isa)
       .map(([id, isa]) => `${id} (${isa})`)
       .join(", ")}`,
-    ...receipt.fallbacks.map(
-      (fallback) =>
-        `  fallback: ${fallback.operation} on ${fallback.used} instead of ${fallback.wanted}: ${fallback.reason}`,
+    ...groupFallbacks(receipt.fallbacks).map(
+      ({ wanted, replacements }) => `  fallback from ${wanted}: ${replacements}`,
     ),
   ];
   return lines.join("\n");
