@@ -154,6 +154,19 @@ describe("Engine.close", () => {
     await Promise.all(rejections);
   });
 
+  test("amid native code ends running and waiting prompts, not the process", async () => {
+    for (const layer of [1, 2, 3]) {
+      const engine = await createEngine({ model: modelFolder, workers: 2, threads: 1 });
+      let layers = 0;
+      const onProgress = () => {
+        if (++layers === layer) void engine.close();
+      };
+      const runs = [0, 1, 2, 3].map(() => engine.prefill({ ids: someIds(3000) }, { onProgress }));
+      for (const run of await Promise.allSettled(runs))
+        expect(run).toMatchObject({ status: "rejected", reason: closed });
+    }
+  });
+
   test("refuses later calls with ERR_ENGINE_CLOSED; closing twice does nothing", async () => {
     const engine = await createEngine({ model: modelFolder, threads: 1 });
     const sequence = await engine.prefill("Once");

@@ -20,6 +20,8 @@ const CANCEL_GRACE_MS = 200;
  */
 export class WorkerPool {
   readonly #piscina: Piscina<Task, TaskOutcome<unknown>>;
+  /** Cancel flags of the tasks that were handed in and have not ended. */
+  readonly #running = new Map<Int32Array, Promise<unknown>>();
   #closed = false;
 
   constructor(workers: number) {
@@ -60,7 +62,9 @@ export class WorkerPool {
     if (onEvent) port1.on("message", deliver);
     try {
       const task = { ...body, cancel, events: port2 } as Task;
-      const outcome = await this.#piscina.run(task, { transferList: [port2], signal: kill.signal });
+      const running = this.#piscina.run(task, { transferList: [port2], signal: kill.signal });
+      this.#running.set(cancel, running);
+      const outcome = await running;
       if (onEvent) deliverWaiting(port1, deliver);
       if (failure) throw failure.error;
       if ("error" in outcome) throw WinnowError.fromPlain(outcome.error);
@@ -69,21 +73,32 @@ export class WorkerPool {
       // A callback of the caller that throws ends the task; its error is the one to see.
       throw failure ? failure.error : this.#explain(error, signal);
     } finally {
+      this.#running.delete(cancel);
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       port1.close();
     }
   }
 
-  /** Ends all workers; running tasks fail with `ERR_ENGINE_CLOSED`. */
+  /**
+   * Ends all workers; running tasks fail with `ERR_ENGINE_CLOSED`. They are cancelled first: ending a thread amid native code is the last resort.
+   */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const cancel of this.#running.keys()) Atomics.store(cancel, 0, 1);
+    let timer: NodeJS.Timeout | undefined;
+    const grace = new Promise((resolve) => {
+      timer = setTimeout(resolve, CANCEL_GRACE_MS);
+    });
+    await Promise.race([Promise.allSettled(this.#running.values()), grace]);
+    clearTimeout(timer);
     await this.#piscina.destroy();
   }
 
   #explain(error: unknown, signal: AbortSignal | undefined): unknown {
     if (signal?.aborted) return signal.reason;
-    if (error instanceof WinnowError) return error;
+    const isOwn = error instanceof WinnowError;
+    if (isOwn && !(this.#closed && error.code === "ERR_CANCELLED")) return error;
     if (this.#closed) return new WinnowError("ERR_ENGINE_CLOSED", "The engine was closed while this task ran.");
     const detail = error instanceof Error ? error.message : String(error);
     return new WinnowError(
