@@ -78,8 +78,8 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
 
 async function main(): Promise<void> {
   const interrupt = new AbortController();
-  process.on("SIGINT", () => {
-    if (interrupt.signal.aborted) process.exit(INTERRUPTED);
+  // Once only: a second Ctrl-C finds no handler and ends the process at once, whatever its threads do.
+  process.once("SIGINT", () => {
     interrupt.abort(new WinnowError("ERR_CANCELLED", "Stopped by Ctrl-C."));
   });
   // A reader that has seen enough (`| head`) closes the pipe; that is not a failure.
