@@ -10,7 +10,8 @@ export {
   stepTable,
 } from "./config/steps.js";
 export { type ConfigSource, type CreateEngineOptions, createEngine, createPlan } from "./engine/create-engine.js";
-export { Engine, type GenerateInput, Generation, type RunHooks, Sequence } from "./engine/engine.js";
+export { Engine } from "./engine/engine.js";
+export { type GenerateInput, Generation, type RunHooks, Sequence } from "./engine/generation.js";
 export type { GenerationInput, GenerationOptions, SamplingOptions } from "./engine/generation-options.js";
 export type { Prompt } from "./engine/prompt.js";
 export { explainPlan } from "./plan/explain.js";

@@ -40,7 +40,14 @@ export function linkFlags({ sanitize }) {
 function nodeHeaders() {
   const headers = join(fileURLToPath(import.meta.resolve("node-api-headers")), "..", "include");
   const wrapper = join(fileURLToPath(import.meta.resolve("node-addon-api")), "..");
-  return ["-isystem", headers, "-isystem", wrapper, "-DNAPI_VERSION=8", "-DNAPI_CPP_EXCEPTIONS",
+  return [
+    "-isystem",
+    headers,
+    "-isystem",
+    wrapper,
+    "-DNAPI_VERSION=8",
+    "-DNAPI_CPP_EXCEPTIONS",
     // A worker may end amid a call; then nothing can be thrown into it any more, which must not abort the process.
-    "-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"];
+    "-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+  ];
 }

@@ -6,7 +6,8 @@ import type { Plan } from "../plan/plan.js";
 import { createEngineContainer, tokens } from "../registry/container.js";
 import { WorkerPool } from "../workers/main/pool.js";
 import type { LoadResult } from "../workers/messages.js";
-import { Engine, type RunHooks } from "./engine.js";
+import { Engine } from "./engine.js";
+import type { RunHooks } from "./generation.js";
 
 /** A YAML file, an object of the same form, or a configuration that was read already. */
 export type ConfigSource = string | PipelineInput | ConfigDocument;
