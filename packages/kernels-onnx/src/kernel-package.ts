@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import {
   type DenseWeight,
   type FloatDtype,
@@ -11,6 +9,7 @@ import {
 } from "@winnow/core";
 import { createOnnxAttention } from "./attention.js";
 import { createOnnxDense, type LinearHandle } from "./linear.js";
+import { onnxRuntimeStatus } from "./onnx-runtime.js";
 import { checkWeight } from "./weights.js";
 
 /**
@@ -24,12 +23,7 @@ export const onnxKernels: KernelPackage = {
     { operation: "linear", formats: ["dense", "dense-panel16"], dtypes: ["f32", "bf16"] },
     { operation: "prefillAttention", formats: ["dense"], dtypes: ["f32"] },
   ],
-  available() {
-    const installed = existsSync(runtimeFolder());
-    return installed
-      ? { available: true }
-      : { available: false, reason: "the package onnxruntime-node is not installed" };
-  },
+  available: () => onnxRuntimeStatus(),
   async load({ threads }) {
     const dense = createOnnxDense({ threads });
     const attention = createOnnxAttention({ threads });
@@ -56,14 +50,6 @@ export const onnxKernels: KernelPackage = {
     };
   },
 };
-
-function runtimeFolder(): string {
-  try {
-    return createRequire(import.meta.url).resolve("onnxruntime-node");
-  } catch {
-    return "";
-  }
-}
 
 /** Row-major in shared memory; ONNX Runtime lays weights out itself. */
 function shareDense(weight: DenseWeight, dtype: FloatDtype): DenseWeight {

@@ -1,4 +1,5 @@
-import { WinnowError } from "@winnow/core";
+import { createRequire } from "node:module";
+import { type KernelPackage, WinnowError } from "@winnow/core";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 
 export type OnnxRuntime = typeof import("onnxruntime-node");
@@ -26,6 +27,21 @@ export async function loadOnnxRuntime(
     return await load();
   } catch (cause) {
     throw new WinnowError("ERR_KERNEL_UNSUPPORTED", loadFailure(cause), { cause });
+  }
+}
+
+/**
+ * Whether onnxruntime-node loads here, and if not, why. Only loading tells: it installs on platforms that it has no binary for.
+ * Costs about 0.1 s the first time. `load`: only tests pass one.
+ */
+export function onnxRuntimeStatus(
+  load: () => unknown = () => createRequire(import.meta.url)("onnxruntime-node"),
+): ReturnType<KernelPackage["available"]> {
+  try {
+    load();
+    return { available: true };
+  } catch (cause) {
+    return { available: false, reason: loadFailure(cause) };
   }
 }
 
@@ -70,7 +86,9 @@ export function privateView(x: Float32Array, count: number): Float32Array<ArrayB
 
 function loadFailure(cause: unknown): string {
   const { code } = cause as { code?: string };
-  const missing = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";
+  // An installed package without a binary for this platform fails with the same code.
+  const notFound = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";
+  const missing = notFound && !messageOf(cause).includes("onnxruntime_binding.node");
   const step = missing
     ? 'Install it with "npm install onnxruntime-node@1.30.0" (set ONNXRUNTIME_NODE_INSTALL=skip to leave out its CUDA download)'
     : `Check that ${process.platform}-${process.arch} is among its platforms (linux x64 and arm64, win32 x64 and arm64, darwin arm64) and that the C++ runtime of the system is recent`;

@@ -1,13 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { type ModelConfig, parseModelConfig } from "./config.js";
 import { openModelFolder } from "./folder.js";
 import type { JsonObject } from "./json.js";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.js";
 
-const modelPath = new URL("../../../models/winnow-16m-32k/", import.meta.url).pathname;
+const modelPath = fileURLToPath(new URL("../../../models/winnow-16m-32k/", import.meta.url));
 const recorded: Record<string, number[]> = JSON.parse(
   readFileSync(new URL("../fixtures/model/tokens.json", import.meta.url), "utf8"),
 ).tokenizer_ids;

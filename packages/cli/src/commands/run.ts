@@ -34,7 +34,7 @@ export async function runCommand(file: string, options: RunOptions, { signal }: 
   const loading = startProgress("loading");
   await using engine = await createEngine(config, { signal, onProgress: loading.update }).finally(() => loading.stop());
   for (const { wanted, reason, replacements } of groupFallbacks(engine.plan.fallbacks))
-    notice(`Note: ${wanted} kernels cannot run, so ${replacements}. Reason: ${reason}`);
+    notice(`Note: ${wanted} kernels cannot run: ${reason} Instead: ${replacements}.`);
   const receipts: Receipt[] = [];
   const write = options.json ? () => {} : (text: string) => process.stdout.write(text);
   for (const step of config.value.steps) receipts.push(...(await runStep(engine, stepEntry(step), { signal, write })));
