@@ -12,7 +12,10 @@ const engine = await createEngine({
   model: here("../../models/winnow-16m-32k"),
   kernels: { fallback: "allow" },
   prefill: { masker: "minference", options: { verticalSize: 1000, slashSize: 200 } },
-  decode: { kvPruner: "tidal-decode", options: { budget: 1024, selectionLayers: [2, 6], sinkTokens: 4, recentTokens: 128 } },
+  decode: {
+    kvPruner: "tidal-decode",
+    options: { budget: 1024, selectionLayers: [2, 6], sinkTokens: 4, recentTokens: 128 },
+  },
 });
 
 const stop = new AbortController();
