@@ -1,12 +1,19 @@
+import { createReference } from "@winnow/kernels-reference";
 import { expect, test } from "vitest";
-import { samplingSchema } from "./generation-options.js";
-import { createSampler } from "./sampler.js";
+import { type SamplingOptions, samplingSchema } from "./generation-options.js";
+import { createSampler, type SamplerState } from "./sampler.js";
 
 const logits = Float32Array.of(1, 3, 2, 3, -5);
 const none: ReadonlySet<number> = new Set();
 
+const { softmaxRows } = createReference();
+
+function samplerOf(options: SamplingOptions, logProbabilities = 0, state?: SamplerState) {
+  return createSampler({ options, logProbabilities, softmaxRows, state });
+}
+
 function sampler(options: Record<string, number>, top = 0) {
-  return createSampler(samplingSchema.parse(options), top);
+  return samplerOf(samplingSchema.parse(options), top);
 }
 
 /** Share of each id in many draws. */
@@ -78,11 +85,11 @@ test("repetitionPenalty divides positive and multiplies negative logits of seen 
 
 test("seed gives the same draws, and state goes on where a sampler stopped", () => {
   const options = samplingSchema.parse({ temperature: 1, seed: 9 });
-  const whole = createSampler(options, 0);
+  const whole = samplerOf(options);
   const expected = Array.from({ length: 20 }, () => whole.draw(logits, none).id);
-  const first = createSampler(options, 0);
+  const first = samplerOf(options);
   const ids = Array.from({ length: 7 }, () => first.draw(logits, none).id);
-  const second = createSampler(options, 0, structuredClone(first.state()));
+  const second = samplerOf(options, 0, structuredClone(first.state()));
   ids.push(...Array.from({ length: 13 }, () => second.draw(logits, none).id));
   expect(ids).toEqual(expected);
 });

@@ -1,3 +1,4 @@
+import type { Primitives } from "@winnow/core";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus, xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
 import type { SamplingOptions } from "./generation-options.js";
@@ -23,10 +24,29 @@ export interface Sampler {
   state(): SamplerState;
 }
 
+export interface SamplerSettings {
+  readonly options: SamplingOptions;
+  /** Most likely tokens to report. */
+  readonly logProbabilities: number;
+  /** Softmax of one row in place: exponentials of a whole vocabulary for each token are too slow in JavaScript. */
+  readonly softmaxRows: Primitives["softmaxRows"];
+  /** Where an earlier sampler of the same stream stopped. */
+  readonly state?: SamplerState | undefined;
+}
+
 /** Order of operations as in Hugging Face generation: repetition penalty, temperature, top-k, top-p, min-p. O(vocab), plus a sort of the candidates that a cut leaves. */
-export function createSampler(options: SamplingOptions, logProbabilities: number, state?: SamplerState): Sampler {
+export function createSampler({ options, logProbabilities, softmaxRows, state }: SamplerSettings): Sampler {
   const random = state ? xoroshiro128plusFromState(state) : xoroshiro128plus(options.seed);
   let penalised: Float32Array | undefined;
+  let probabilities = new Float32Array(0);
+
+  const logSumExp = (logits: Float32Array): number => {
+    if (probabilities.length !== logits.length) probabilities = new Float32Array(logits.length);
+    probabilities.set(logits);
+    softmaxRows(probabilities, 1, logits.length);
+    const best = argmax(logits);
+    return logits[best] - Math.log(probabilities[best]);
+  };
 
   const choose = (logits: Float32Array, seen: ReadonlySet<number>): number => {
     let scores = logits;
@@ -111,11 +131,4 @@ function mostLikely(logits: Float32Array, count: number): number[] {
   return Array.from(logits.keys())
     .sort((a, b) => logits[b] - logits[a] || a - b)
     .slice(0, count);
-}
-
-function logSumExp(logits: Float32Array): number {
-  const best = logits[argmax(logits)];
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - best);
-  return best + Math.log(sum);
 }

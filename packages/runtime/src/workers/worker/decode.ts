@@ -11,7 +11,12 @@ import { TextStream } from "./text-stream.js";
 export async function decode(session: Session, task: DecodeTask): Promise<DecodeResult> {
   const { options, sequence, stream, cancel, events } = task;
   const run = new DecodeRun(session, task);
-  const sampler = createSampler(options.sampling, options.logProbabilities, stream.sampler);
+  const sampler = createSampler({
+    options: options.sampling,
+    logProbabilities: options.logProbabilities,
+    softmaxRows: session.operations.softmaxRows,
+    state: stream.sampler,
+  });
   const text = new TextStream(session.tokenizer, options.stop.strings, stream.text);
   const seen = new Set(stream.seen);
   const deadline = performance.now() + task.sliceMilliseconds;
