@@ -4,8 +4,11 @@ import { decode } from "./decode.js";
 import { encode } from "./encode.js";
 import { load } from "./load.js";
 import { prefill } from "./prefill.js";
+import { lowerThreadPriority } from "./priority.js";
 import { sessionOf } from "./session.js";
 import { tune } from "./tune.js";
+
+lowerThreadPriority();
 
 /** Where tasks arrive in a worker. Errors travel as data, so that code and location survive. */
 export default async function run(task: Task): Promise<TaskOutcome<unknown>> {
