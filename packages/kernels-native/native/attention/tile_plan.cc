@@ -74,7 +74,7 @@ bool TilePlan::openSegment() {
 bool TilePlan::nextTile(TileRef& tile) {
   for (;;) {
     if (key_ >= current_.end) {
-      if (!openSegment()) return nextColumns(tile);
+      if (!openSegment()) return nextGathered(tile) || nextColumns(tile);
       continue;
     }
     const int64_t firstKey = key_;
@@ -89,10 +89,23 @@ bool TilePlan::nextTile(TileRef& tile) {
       none = none || coverage == Coverage::none;
     }
     if (none) continue;
+    if (current_.bands == 0 && end <= rowBegin_ && end - begin < kFewestKeys) {
+      for (int64_t key = begin; key < end; ++key) gathered_.push_back(static_cast<int32_t>(key));
+      continue;
+    }
     const uint32_t lanes = lowLanes(end - firstKey) & ~lowLanes(begin - firstKey);
     tile = {firstKey, nullptr, 0, lanes, failing, lanes != kAllLanes || failing != 0 || end - 1 > rowBegin_};
     return true;
   }
+}
+
+bool TilePlan::nextGathered(TileRef& tile) {
+  const size_t left = gathered_.size() - gatheredTaken_;
+  if (left == 0) return false;
+  const int count = static_cast<int>(std::min<size_t>(kTileKeys, left));
+  tile = {0, gathered_.data() + gatheredTaken_, count, lowLanes(count), 0, count < kTileKeys};
+  gatheredTaken_ += static_cast<size_t>(count);
+  return true;
 }
 
 bool TilePlan::nextColumns(TileRef& tile) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "attention/attention.h"
 
@@ -33,7 +34,16 @@ struct TileStep {
   int count;
 };
 
-/** Enumerates the tiles of rows [rowBegin, rowEnd) that hold at least one kept cell, in ascending order of keys, columns last. */
+/**
+ * Fewest keys of a range that are worth a tile of their own. Ranges start and end anywhere, so their first and last tile are often nearly
+ * empty; fewer keys are gathered with those of other ranges instead, as if they were single columns.
+ */
+constexpr int64_t kFewestKeys = 12;
+
+/**
+ * Enumerates the tiles of rows [rowBegin, rowEnd) that hold at least one kept cell, in ascending order of keys; then the gathered ends of ranges,
+ * then the columns. Tiles refer to memory of the plan and of the mask.
+ */
 class TilePlan {
  public:
   TilePlan(const PrefillMask& mask, int64_t block, int64_t rowBegin, int64_t rowEnd);
@@ -51,6 +61,7 @@ class TilePlan {
   Segment segment(size_t index) const;
   void planBand();
   bool nextTile(TileRef& tile);
+  bool nextGathered(TileRef& tile);
   bool nextColumns(TileRef& tile);
   bool openSegment();
 
@@ -62,6 +73,9 @@ class TilePlan {
   size_t segmentIndex_ = 0;
   Segment current_{0, 0, 0};
   int64_t key_ = 0;
+  /** Keys of nearly empty tiles, all before the block's first row. Complete before the first of them is handed out. */
+  std::vector<int32_t> gathered_;
+  size_t gatheredTaken_ = 0;
   int32_t column_ = 0, columnEnd_ = 0;
 };
 
