@@ -36,7 +36,8 @@ function recordedHeads(fixture: Fixture, name: string): HeadTensor {
 
 /**
  * Outputs that every masker's fixtures share, computed from masks (one per head, or one for all):
- * `out.kept_count` and `out.kept_index_sum` per mask and row, and `out.o`, attention over the masks, where the fixture holds values `in.v`.
+ * `out.kept_count` and `out.kept_index_sum` per mask and row; `out.o`, attention over the masks, where the fixture holds values `in.v`;
+ * `out.mask` `[n, n]`, the pairs of the first mask, where it holds that.
  */
 export function maskFixtureOutputs(
   fixture: Fixture,
@@ -49,6 +50,7 @@ export function maskFixtureOutputs(
     "out.kept_count": rows.flatMap(({ counts }) => counts),
     "out.kept_index_sum": rows.flatMap(({ indexSums }) => indexSums),
     ...(fixture.tensors.has("in.v") && { "out.o": attendFixture(fixture, masks, operations) }),
+    ...(fixture.tensors.has("out.mask") && { "out.mask": keptPairs(masks[0], n) }),
   };
 }
 
@@ -59,6 +61,10 @@ export function attendFixture(fixture: Fixture, masks: readonly Mask[], operatio
   const out = headsFirst(output, q.heads, q.length, q.headDim);
   operations.prefillAttention({ q, k, v: recordedHeads(fixture, "in.v"), out, scale, masks });
   return output;
+}
+
+function keptPairs(mask: Mask, n: number): Uint8Array {
+  return Uint8Array.from({ length: n * n }, (_, cell) => Number(keeps(mask, Math.floor(cell / n), cell % n, n)));
 }
 
 /** Keys that each row attends to: how many, and the sum of their indices. O(n^2): for checks. */

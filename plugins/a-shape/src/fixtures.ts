@@ -1,11 +1,4 @@
-import {
-  type FixtureRunner,
-  fixtureTensor,
-  keeps,
-  type Mask,
-  maskFixtureContext,
-  maskFixtureOutputs,
-} from "@winnow/core";
+import { type FixtureRunner, maskFixtureContext, maskFixtureOutputs } from "@winnow/core";
 import { aShape } from "./a-shape.js";
 
 /** The band of a recorded prompt: kept keys per row, attention over them, and for short prompts the whole mask. */
@@ -15,15 +8,6 @@ export const fixtures: FixtureRunner = {
     const { n_init, n_local } = fixture.params as { n_init: number; n_local: number };
     const masker = aShape({ sinkTokens: n_init, recentTokens: n_local });
     const masks = masker.plan(maskFixtureContext(fixture, operations));
-    return {
-      ...maskFixtureOutputs(fixture, masks, operations),
-      ...(fixture.tensors.has("out.mask") && {
-        "out.mask": fullMask(masks[0], fixtureTensor(fixture, "in.q").shape[1]),
-      }),
-    };
+    return maskFixtureOutputs(fixture, masks, operations);
   },
 };
-
-function fullMask(mask: Mask, n: number): Uint8Array {
-  return Uint8Array.from({ length: n * n }, (_, cell) => Number(keeps(mask, Math.floor(cell / n), cell % n, n)));
-}

@@ -1,4 +1,5 @@
 import type { Primitives } from "@winnow/core";
+import { argmax } from "@winnow/models";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus, xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
 import type { SamplingOptions } from "./generation-options.js";
@@ -118,12 +119,6 @@ function drawFrom({ ids, weights }: Candidates, uniform: number): number {
     if (target < mass) return ids[i];
   }
   return ids[ids.length - 1];
-}
-
-export function argmax(scores: Float32Array): number {
-  let best = 0;
-  for (let id = 1; id < scores.length; id++) if (scores[id] > scores[best]) best = id;
-  return best;
 }
 
 function mostLikely(logits: Float32Array, count: number): number[] {

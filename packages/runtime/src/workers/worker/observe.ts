@@ -1,6 +1,6 @@
 import type { AttentionInputs } from "@winnow/core";
+import { argmax } from "@winnow/models";
 import type { GenerationOptions } from "../../engine/generation-options.js";
-import { argmax } from "../../engine/sampler.js";
 import type { DecodeTask, PrefillTask, TuneTask } from "../messages.js";
 import { DecodeRun } from "./decode-run.js";
 import { type LayerVisitor, prefill } from "./prefill.js";
