@@ -1,4 +1,5 @@
 export * from "./block-scorer.js";
+export * from "./channel-weights.js";
 export * from "./compare.js";
 export * from "./errors.js";
 export * from "./evict-scorer.js";

@@ -1,20 +1,20 @@
 import type { LinearWeight } from "./linear-weight.js";
-import type {
-  AttentionCost,
-  AttentionOperations,
-  DenseOperations,
-  Operations,
-  PrefillAttention,
-  Primitives,
-} from "./operations.js";
+import type { AttentionCost, Operations, PrefillAttention } from "./operations.js";
 import type { FloatDtype } from "./tensor.js";
 
 /** Operations that the planner assigns one by one; the rest of a family follows its package. */
-export type OperationName = "linear" | "prefillAttention" | "decodeAttention" | "elementwise" | "cache" | "primitives";
+export type OperationName =
+  | "linear"
+  | "prefillAttention"
+  | "decodeAttention"
+  | "elementwise"
+  | "cache"
+  | "primitives"
+  | "linearAlgebra";
 
 /** Methods of {@link Operations} behind each name. */
 export const operationMethods = {
-  linear: ["packWeight", "linear"],
+  linear: ["packWeight", "encodeWeight", "decodeWeight", "linear", "gatedLinear"],
   prefillAttention: ["prefillAttention"],
   decodeAttention: ["decodeAttention"],
   elementwise: ["embed", "rmsNorm", "rope", "gatedActivation", "add"],
@@ -30,10 +30,8 @@ export const operationMethods = {
     "topKRows",
     "prefixMass",
   ],
-} as const satisfies Record<
-  OperationName,
-  readonly (keyof DenseOperations | keyof AttentionOperations | keyof Primitives)[]
->;
+  linearAlgebra: ["accumulateGram", "inverseCholesky", "truncatedSvd", "multiplyAdd", "columnNorms"],
+} as const satisfies Record<OperationName, readonly (keyof Operations)[]>;
 
 /** What a kernel declares: which operation it runs on which operands. */
 export interface KernelDescriptor {
@@ -64,7 +62,7 @@ export interface KernelOptions {
 
 /** Operations as the layer loop of a worker sees them: two of them may be asynchronous, because a kernel package may be. */
 export type LayerOperations = Omit<Operations, "linear" | "prefillAttention"> & {
-  linear(...task: Parameters<Operations["linear"]>): void | Promise<void>;
+  linear(...task: Parameters<Operations["linear"]>): number | Promise<number>;
   prefillAttention(task: PrefillAttention): AttentionCost | Promise<AttentionCost>;
 };
 

@@ -1,4 +1,4 @@
-import type { DenseWeight, LinearWeight } from "./linear-weight.js";
+import type { DenseWeight, GatedRowsWeight, LinearWeight, WeightTarget } from "./linear-weight.js";
 import type { Mask } from "./mask.js";
 import type { FloatData, FloatDtype, HeadTensor } from "./tensor.js";
 
@@ -10,7 +10,7 @@ import type { FloatData, FloatDtype, HeadTensor } from "./tensor.js";
  * - the result does not depend on the number of threads, and (kernels-native) not on the instruction set: same bits;
  * - where a selection follows (top-k), ties go to the lower index.
  */
-export interface Operations extends DenseOperations, AttentionOperations, Primitives {}
+export interface Operations extends DenseOperations, AttentionOperations, Primitives, LinearAlgebra {}
 
 /** Set to a non-zero value by another thread to make a running operation stop early with `ERR_CANCELLED`. One element, shared memory. */
 export type CancelFlag = Int32Array;
@@ -19,8 +19,40 @@ export interface DenseOperations {
   /** Re-lays a weight for {@link DenseOperations.linear}, converting to `dtype`. Output memory is shared (`SharedArrayBuffer`), so that all workers use one copy. O(out * in). */
   packWeight(weight: DenseWeight, dtype: FloatDtype): LinearWeight;
 
-  /** `out[r, o] = sum_i x[r, i] * weight[o, i] + bias[o]`; x `[rows, in]`, out `[rows, out]` (or `+=` with `accumulate`), contiguous float32. */
-  linear(x: Float32Array, rows: number, weight: LinearWeight, out: Float32Array, accumulate?: boolean): void;
+  /**
+   * A dense weight in another format, in shared memory. `bitmap` and `groups` store what is not zero (-0 is zero); a row with more than `keep` non-zeros in a
+   * group is refused with `ERR_WEIGHT_FORMAT`. O(out * in).
+   */
+  encodeWeight(weight: DenseWeight, target: WeightTarget): LinearWeight;
+
+  /** The matrix of a weight of any format, row-major; low-rank factors and selections are left out. int8 gives f32. O(out * in). */
+  decodeWeight(weight: LinearWeight): DenseWeight;
+
+  /**
+   * `out[r, o] = sum_i x[r, i] * weight[o, i] + bias[o]`; x `[rows, in]`, out `[rows, out]` (or `+=` with `accumulate`), contiguous float32.
+   * The last `sparseRows` rows (default 0) use the selection of a weight that has one; all others are multiplied with the whole matrix. Several rows share one
+   * pass over a compressed weight. Returns the bytes of the weight that were read.
+   */
+  linear(
+    x: Float32Array,
+    rows: number,
+    weight: LinearWeight,
+    out: Float32Array,
+    accumulate?: boolean,
+    sparseRows?: number,
+  ): number;
+
+  /**
+   * Gated MLP of one row, up to the down projection: activates `gate` `[out]` in place, selects entries S of it by the weight's selection, and writes
+   * `out[o] = gate[o] * (weight[o] . x + bias[o])` for o in S and 0 elsewhere; only rows in S are read. Returns the bytes of the weight that were read.
+   */
+  gatedLinear(
+    x: Float32Array,
+    gate: Float32Array,
+    weight: GatedRowsWeight,
+    activation: Activation,
+    out: Float32Array,
+  ): number;
 
   /** Row `ids[r]` of a `[vocab, width]` table into `out[r]`, converted to float32. */
   embed(ids: Int32Array, table: FloatData, width: number, out: Float32Array): void;
@@ -156,4 +188,50 @@ export interface ScoreTask {
   readonly kvHead: number;
   readonly scale: number;
   readonly causalOffset?: number;
+}
+
+/**
+ * Heavy steps of pruning. Sums are float64 or blocked float32 and do not depend on the number of threads; matrices are row-major and contiguous.
+ */
+export interface LinearAlgebra {
+  /** `gram += x^T x`; x `[rows, width]`, gram `[width, width]`, both triangles. Float32 sums over at most 512 rows, then added. O(rows * width^2). */
+  accumulateGram(x: Float32Array, rows: number, width: number, gram: Float32Array): void;
+
+  /**
+   * The upper triangular U with `(h + damping * I)^-1 = U^T U` of a symmetric h `[n, n]`, in float64; zeros below the diagonal.
+   * Returns -1, or the column where the factorisation met a pivot that is not positive (then `out` is undefined). O(n^3).
+   */
+  inverseCholesky(h: Float32Array, n: number, damping: number, out: Float32Array): number;
+
+  /**
+   * The `rank` largest singular values of a `[rows, columns]`, descending, with `u` `[rows, rank]` and `v` `[columns, rank]`:
+   * a ~ u diag(s) v^T. Relative accuracy of s about 1e-6; the sign makes the largest entry of each column of u positive. Same result every time.
+   */
+  truncatedSvd(a: Float32Array, rows: number, columns: number, rank: number): TruncatedSvd;
+
+  /** `c += alpha * a b`; a `[m, k]`, b `[k, n]`, c `[m, n]`, rows `strideA`, `strideB`, `strideC` elements apart. O(m n k). */
+  multiplyAdd(task: MultiplyTask): void;
+
+  /** L2 norm of each column of `[rows, columns]`, sums in float64. */
+  columnNorms(x: Float32Array, rows: number, columns: number): Float32Array;
+}
+
+export interface TruncatedSvd {
+  readonly u: Float32Array;
+  readonly s: Float32Array;
+  readonly v: Float32Array;
+}
+
+export interface MultiplyTask {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly alpha: number;
+  readonly a: Float32Array;
+  readonly strideA: number;
+  readonly b: Float32Array;
+  readonly strideB: number;
+  /** Must not overlap a or b. */
+  readonly c: Float32Array;
+  readonly strideC: number;
 }

@@ -1,8 +1,10 @@
+import type { LinearWeight } from "./linear-weight.js";
 import type { ModelShape } from "./model-shape.js";
-import type { Operations } from "./operations.js";
+import type { Activation, Operations } from "./operations.js";
 import type { HeadTensor } from "./tensor.js";
+import type { Projection } from "./weight-sparsifier.js";
 
-/** What an offline search of a plugin may use: dense runs of the model, seen layer by layer. Runs in a worker. */
+/** What an offline search of a plugin may use: runs of the model, seen layer by layer. Runs in a worker. */
 export interface TuneContext {
   readonly model: ModelShape;
   readonly scale: number;
@@ -17,8 +19,40 @@ export interface TuneContext {
     steps: number,
     visit: (step: number, layer: number, inputs: AttentionInputs) => void,
   ): Promise<void>;
+  readonly weights: TuneWeights;
   /** Share of the work done, in [0, 1], and what is being done. */
   progress(share: number, label: string): void;
+}
+
+/** The model's matrices, for searches over weight sparsity. */
+export interface TuneWeights {
+  readonly activation: Activation;
+  /** One matrix of the model. */
+  get(layer: number, projection: Projection): LinearWeight;
+  /** Residual stream before `layer`, `[tokens, hidden]`, of a dense run of a prompt. */
+  residual(prompt: Int32Array, layer: number): Promise<Float32Array>;
+  /** Inputs of the four places of `layer` in a dense run of a prompt, `[tokens, in]`: of q, k, v; of o; of gate, up; of down. */
+  inputs(prompt: Int32Array, layer: number): Promise<ProjectionInputs>;
+  /**
+   * One layer with other matrices: the residual stream after it, `[tokens, hidden]`. The last `sparseTokens` tokens use the selections of the matrices that
+   * have one.
+   */
+  runLayer(layer: number, residual: Float32Array, other: OtherWeights, sparseTokens: number): Promise<Float32Array>;
+  /**
+   * exp of the mean negative log-likelihood of the prompts' tokens but the first of each, with other matrices in some places.
+   * `sparseShare` of each prompt's tokens, the last ones, use selections.
+   */
+  perplexity(other: ReadonlyMap<number, OtherWeights>, sparseShare: number): Promise<number>;
+}
+
+export type OtherWeights = Readonly<Partial<Record<Projection, LinearWeight>>>;
+
+/** Inputs of a layer's matrices, `[tokens, in]`. */
+export interface ProjectionInputs {
+  readonly attention: Float32Array;
+  readonly attentionOutput: Float32Array;
+  readonly mlp: Float32Array;
+  readonly down: Float32Array;
 }
 
 export interface AttentionInputs {

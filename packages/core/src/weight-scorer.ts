@@ -1,6 +1,75 @@
+import { z } from "zod";
 import { WinnowError } from "./errors.js";
+import type { DenseWeight } from "./linear-weight.js";
 import type { Primitives } from "./operations.js";
-import type { SparsityPattern } from "./weight-sparsifier.js";
+import { option } from "./options.js";
+import { type FloatData, fromBf16 } from "./tensor.js";
+import type { SparsityPattern, WeightScorer, WeightSparsifier } from "./weight-sparsifier.js";
+
+/** The options `sparsity` and `pattern` that pruners of weights share. */
+export const sparsityOptions = {
+  sparsity: option(z.number().min(0).max(1).default(0.5), {
+    description:
+      "Share of the weights that become zero; raising it saves more memory and time and costs quality. Unused with an N:M pattern.",
+    unit: "fraction",
+    symbol: "s",
+  }),
+  pattern: option(
+    z
+      .union([
+        z.literal("unstructured"),
+        z
+          .strictObject({
+            keep: z.int().min(1),
+            of: z.union([z.literal(2), z.literal(4), z.literal(8), z.literal(16)]),
+          })
+          .refine(({ keep, of }) => keep <= of, "must keep at most as many as there are"),
+      ])
+      .default("unstructured"),
+    {
+      description:
+        "unstructured: any weights. { keep: 2, of: 4 }: of each 4 neighbours along a row 2 stay, which needs no bitmap and costs more quality.",
+      symbol: "N:M",
+    },
+  ),
+};
+
+export interface SparsityOptions {
+  readonly sparsity: number;
+  readonly pattern: "unstructured" | { readonly keep: number; readonly of: number };
+}
+
+/** The pattern that {@link sparsityOptions} ask for; without N:M, weights compete within `group`. */
+export function patternOf({ sparsity, pattern }: SparsityOptions, group: "row" | "matrix" = "row"): SparsityPattern {
+  return pattern === "unstructured" ? { pattern: group, sparsity } : { pattern: "groups", ...pattern };
+}
+
+/** A sparsifier that removes the weights that a scorer scores lowest; kept weights keep their bits. */
+export function sparsifierFromScorer(scorer: WeightScorer): WeightSparsifier {
+  return {
+    statistics: scorer.statistics,
+    sparsify(context) {
+      const { weight, operations } = context;
+      const { outFeatures, inFeatures } = weight;
+      return withoutWeights(
+        weight,
+        keepByScore(scorer.score(context), outFeatures, inFeatures, scorer.pattern, operations),
+      );
+    },
+  };
+}
+
+/** A copy with zeros where `kept` is 0. */
+export function withoutWeights(weight: DenseWeight, kept: Uint8Array): DenseWeight {
+  const data = weight.data.slice() as FloatData;
+  for (let e = 0; e < kept.length; e++) if (kept[e] === 0) data[e] = 0;
+  return { ...weight, data };
+}
+
+/** Values of a dense weight as float32; the same array if they are float32 already. */
+export function floatValues({ data }: DenseWeight): Float32Array {
+  return data instanceof Float32Array ? data : Float32Array.from(data, fromBf16);
+}
 
 /**
  * Which weights stay: `[out, in]`, 1 = kept. The lowest scores go; of equal scores the lower index goes first

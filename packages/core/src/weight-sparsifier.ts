@@ -1,42 +1,84 @@
 import type { DenseWeight, LinearWeight } from "./linear-weight.js";
-import type { Primitives } from "./operations.js";
+import type { Operations } from "./operations.js";
+import type { FloatDtype } from "./tensor.js";
 
-/** Which of a layer's matrices; the names of the model files without prefix and suffix. */
-export type Projection = "q_proj" | "k_proj" | "v_proj" | "o_proj" | "gate_proj" | "up_proj" | "down_proj";
+/** Which of a layer's matrices; the names of the model files without prefix and suffix. In order of computation. */
+export const projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
 
-/** Statistics of a matrix's inputs that calibration can gather, each over all calibration tokens. */
+export type Projection = (typeof projections)[number];
+
+/**
+ * Statistics of a matrix's inputs, gathered over all calibration tokens with the block that holds the matrix still dense and the blocks before it
+ * already sparse. A sparsifier declares those that it reads; others are absent.
+ */
 export interface CalibrationStatistics {
+  /** Tokens of all sequences together. */
   readonly tokens: number;
-  /** `[in]` sqrt(sum of squares). */
+  readonly sequences: number;
+  /** `[in]` sqrt of the sum of squares over all tokens. */
   readonly norm?: Float32Array;
-  /** `[in]`. */
+  /** `[in]` over all tokens. */
   readonly mean?: Float32Array;
-  /** `[in]`, population variance. */
+  /** `[in]` population variance over all tokens. */
   readonly variance?: Float32Array;
-  /** `[in, in]` sum of outer products x x^T. */
+  /** `[in]` population variance inside each sequence, averaged over sequences by their tokens. */
+  readonly withinVariance?: Float32Array;
+  /** `[in, in]` sum of outer products x x^T over all tokens. */
   readonly hessian?: Float32Array;
+  /** `[sampled, in]` some of the inputs themselves, evenly spread over the calibration tokens; for quantiles and the like. */
+  readonly inputs?: Float32Array;
+  /** `[sampled, intermediate]` the activated gate, act(W_gate x), of the same tokens. up_proj and down_proj only. */
+  readonly activatedGate?: Float32Array;
 }
 
-export type StatisticName = Exclude<keyof CalibrationStatistics, "tokens">;
+export type StatisticName = Exclude<keyof CalibrationStatistics, "tokens" | "sequences">;
 
-/** Turns one weight matrix into a sparse one, offline or at load time. */
+/**
+ * Turns one weight matrix into a sparse one. Offline: runs in a worker, one matrix a task, in any order, so nothing may be kept between calls.
+ */
 export interface WeightSparsifier {
   readonly statistics: readonly StatisticName[];
+  /** For methods whose choice in one matrix depends on all matrices: runs on each before any is sparsified. */
+  readonly survey?: WeightSurvey;
+  /**
+   * A dense weight with zeros in it (the caller stores it as the configured format), or a format that chooses what to skip when it runs.
+   * To leave the matrix alone, return `context.weight`.
+   */
   sparsify(context: WeightContext): LinearWeight;
+}
+
+/** Values are plain data; they travel between threads. */
+export interface WeightSurvey {
+  measure(context: Omit<WeightContext, "statistics" | "survey">): unknown;
+  /** Measured values in order of layers and projections; the result is `context.survey` of every matrix. */
+  combine(matrices: readonly SurveyedMatrix[]): unknown;
+}
+
+export interface SurveyedMatrix {
+  readonly layer: number;
+  readonly projection: Projection;
+  readonly value: unknown;
 }
 
 export interface WeightContext {
   readonly layer: number;
   readonly projection: Projection;
-  /** Row-major `[out, in]`. */
+  /** Row-major `[out, in]`: what the sparsifier before this one in the list left, or the model's own. */
   readonly weight: DenseWeight;
+  /** The model's own; the same object as `weight` for the first sparsifier. */
+  readonly original: DenseWeight;
   readonly statistics: CalibrationStatistics;
-  readonly primitives: Primitives;
+  /** Result of {@link WeightSurvey.combine}. */
+  readonly survey?: unknown;
+  /** Type in which formats that the sparsifier makes itself should hold their values. */
+  readonly dtype: FloatDtype;
+  readonly operations: Operations;
 }
 
-/** Small form: only scores weights. `core` selects per {@link SparsityPattern}. */
+/** Small form: only scores weights. `core` removes the lowest per {@link SparsityPattern}. */
 export interface WeightScorer {
   readonly statistics: readonly StatisticName[];
+  readonly pattern: SparsityPattern;
   /** Float32 `[out, in]`; the lowest scores are removed. */
   score(context: WeightContext): Float32Array;
 }
