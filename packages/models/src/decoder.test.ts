@@ -65,7 +65,7 @@ async function checkPrompt(decoder: Decoder, path: string): Promise<void> {
   const ids = expected.ids("ids");
   const hidden: Float32Array[] = [];
   const sequence = new DenseSequence(decoder, ids.length);
-  const residual = await sequence.append(ids, (_layer, x) => hidden.push(x.slice(-hiddenSize)));
+  const residual = await sequence.append(ids, { onLayer: (_layer, x) => hidden.push(x.slice(-hiddenSize)) });
   hidden.push(residual.slice(-hiddenSize));
   const logits = new Float32Array(ids.length * vocabSize);
   await decoder.logits(residual, ids.length, logits);

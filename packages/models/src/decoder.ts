@@ -1,4 +1,11 @@
-import { type CancelFlag, type LayerOperations, tokensFirst, WinnowError } from "@winnow/core";
+import {
+  type CancelFlag,
+  type GatedRowsWeight,
+  type LayerOperations,
+  type LinearWeight,
+  tokensFirst,
+  WinnowError,
+} from "@winnow/core";
 import type { ModelConfig } from "./config.js";
 import type { RopeTable } from "./rope.js";
 import type { ModelWeights } from "./weights.js";
@@ -9,6 +16,7 @@ export interface DecoderOptions {
   readonly ops: LayerOperations;
   /** Rows per chunk of the matrix products: bounds scratch memory and the time between two looks at `cancel`. Default 512. */
   readonly maxRows?: number;
+  readonly observer?: InputObserver;
 }
 
 /** Where {@link Decoder.attentionInputs} writes; `rows` tokens, heads beside each other (`tokensFirst` gives the view). */
@@ -29,8 +37,20 @@ export interface ResidualRows {
   readonly layer: number;
   readonly residual: Float32Array;
   readonly rows: number;
+  /** This many of the rows, the last ones, skip what the selections of the weights skip. Default 0: whole matrices. */
+  readonly sparseRows?: number;
   readonly cancel?: CancelFlag;
 }
+
+/** Sees the inputs of the matrices: `[rows, in]`, re-used by the next call. `activatedGate` is `[rows, intermediateSize]`. */
+export interface InputObserver {
+  /** Costs one more activation of the gate. */
+  readonly wantsActivatedGate: boolean;
+  observe(layer: number, place: InputPlace, x: Float32Array, rows: number): void;
+}
+
+/** Inputs that matrices share: of q, k and v; of o; of gate and up; the activated gate; of down. */
+export type InputPlace = "attention" | "attentionOutput" | "mlp" | "activatedGate" | "down";
 
 /**
  * The dense forward pass of a decoder, cut where sparsity enters:
@@ -44,14 +64,17 @@ export class Decoder {
   readonly config: ModelConfig;
   readonly weights: ModelWeights;
   readonly ops: LayerOperations;
+  /** Bytes of weights that the products have read since this was set to 0, selections counted as they fell. */
+  weightBytesRead = 0;
   private readonly maxRows: number;
+  private readonly observer: InputObserver | undefined;
   /** `[maxRows, hiddenSize]`. */
   private readonly normed: Float32Array;
   /** `[maxRows, intermediateSize]`. */
   private readonly gate: Float32Array;
   private readonly up: Float32Array;
 
-  constructor({ config, weights, ops, maxRows = 512 }: DecoderOptions) {
+  constructor({ config, weights, ops, maxRows = 512, observer }: DecoderOptions) {
     if (!Number.isSafeInteger(maxRows) || maxRows < 1) {
       throw new WinnowError(
         "ERR_OPERATION_ARGUMENT",
@@ -62,6 +85,7 @@ export class Decoder {
     this.weights = weights;
     this.ops = ops;
     this.maxRows = maxRows;
+    this.observer = observer;
     this.normed = new Float32Array(maxRows * config.hiddenSize);
     this.gate = new Float32Array(maxRows * config.intermediateSize);
     this.up = new Float32Array(maxRows * config.intermediateSize);
@@ -88,13 +112,14 @@ export class Decoder {
   ): Promise<void> {
     const { queryHeads, kvHeads, headDim } = this.config;
     const layer = this.weights.layers[at.layer];
-    await this.forEachChunk(at, async (start, rows, x) => {
+    await this.forEachChunk(at, async (start, rows, x, sparse) => {
       this.norm(x, rows, layer.attentionNorm);
+      this.observer?.observe(at.layer, "attention", this.normed, rows);
       const q = part(into.q, start, rows, queryHeads * headDim);
       const k = part(into.k, start, rows, kvHeads * headDim);
-      await this.ops.linear(this.normed, rows, layer.q, q);
-      await this.ops.linear(this.normed, rows, layer.k, k);
-      await this.ops.linear(this.normed, rows, layer.v, part(into.v, start, rows, kvHeads * headDim));
+      await this.linear(this.normed, rows, layer.q, q, sparse);
+      await this.linear(this.normed, rows, layer.k, k, sparse);
+      await this.linear(this.normed, rows, layer.v, part(into.v, start, rows, kvHeads * headDim), sparse);
       if (layer.qNorm) this.headNorm(q, rows * queryHeads, layer.qNorm);
       if (layer.kNorm) this.headNorm(k, rows * kvHeads, layer.kNorm);
       into.rawQ?.set(q, start * queryHeads * headDim);
@@ -109,22 +134,49 @@ export class Decoder {
   async attentionOutput(at: ResidualRows, attention: Float32Array): Promise<void> {
     const { queryHeads, headDim } = this.config;
     const { o } = this.weights.layers[at.layer];
-    await this.forEachChunk(at, async (start, rows, x) => {
-      await this.ops.linear(part(attention, start, rows, queryHeads * headDim), rows, o, x, true);
+    await this.forEachChunk(at, async (start, rows, x, sparse) => {
+      const input = part(attention, start, rows, queryHeads * headDim);
+      this.observer?.observe(at.layer, "attentionOutput", input, rows);
+      await this.linear(input, rows, o, x, sparse, true);
     });
   }
 
   /** `residual += down(activation(gate(norm(residual))) * up(norm(residual)))`. */
   async mlp(at: ResidualRows): Promise<void> {
     const { intermediateSize, activation } = this.config;
-    const layer = this.weights.layers[at.layer];
-    await this.forEachChunk(at, async (_start, rows, x) => {
-      this.norm(x, rows, layer.mlpNorm);
-      await this.ops.linear(this.normed, rows, layer.gate, this.gate);
-      await this.ops.linear(this.normed, rows, layer.up, this.up);
-      this.ops.gatedActivation(this.gate, this.up, rows * intermediateSize, activation);
-      await this.ops.linear(this.gate, rows, layer.down, x, true);
+    const { mlpNorm, gate, up, down } = this.weights.layers[at.layer];
+    await this.forEachChunk(at, async (_start, rows, x, sparse) => {
+      this.norm(x, rows, mlpNorm);
+      this.observer?.observe(at.layer, "mlp", this.normed, rows);
+      await this.linear(this.normed, rows, gate, this.gate, sparse);
+      this.observeActivatedGate(at.layer, rows);
+      const selected = up.format === "gated-rows" ? sparse : 0;
+      const whole = rows - selected;
+      if (whole > 0) {
+        await this.linear(this.normed, whole, up, this.up, sparse - selected);
+        this.ops.gatedActivation(this.gate, this.up, whole * intermediateSize, activation);
+      }
+      if (up.format === "gated-rows") for (let row = whole; row < rows; row++) this.selectedHidden(up, row);
+      this.observer?.observe(at.layer, "down", this.gate, rows);
+      await this.linear(this.gate, rows, down, x, sparse, true);
     });
+  }
+
+  /** Row `row` of `gate <- activation(gate) * up(normed)`, where only the outputs of `up` are computed that its selection keeps. */
+  private selectedHidden(up: GatedRowsWeight, row: number): void {
+    const { hiddenSize, intermediateSize, activation } = this.config;
+    const gate = part(this.gate, row, 1, intermediateSize);
+    const hidden = part(this.up, row, 1, intermediateSize);
+    this.weightBytesRead += this.ops.gatedLinear(part(this.normed, row, 1, hiddenSize), gate, up, activation, hidden);
+    gate.set(hidden);
+  }
+
+  private observeActivatedGate(layer: number, rows: number): void {
+    if (!this.observer?.wantsActivatedGate) return;
+    const count = rows * this.config.intermediateSize;
+    const activated = this.gate.slice(0, count);
+    this.ops.gatedActivation(activated, new Float32Array(count).fill(1), count, this.config.activation);
+    this.observer.observe(layer, "activatedGate", activated, rows);
   }
 
   /** Final norm and head of `rows` residual rows into `out` `[rows, vocabSize]`. */
@@ -133,8 +185,19 @@ export class Decoder {
     for (let start = 0; start < rows; start += this.maxRows) {
       const count = Math.min(this.maxRows, rows - start);
       this.norm(part(residual, start, count, hiddenSize), count, this.weights.finalNorm);
-      await this.ops.linear(this.normed, count, this.weights.head, part(out, start, count, vocabSize));
+      await this.linear(this.normed, count, this.weights.head, part(out, start, count, vocabSize), 0);
     }
+  }
+
+  private async linear(
+    x: Float32Array,
+    rows: number,
+    weight: LinearWeight,
+    out: Float32Array,
+    sparseRows: number,
+    accumulate = false,
+  ): Promise<void> {
+    this.weightBytesRead += await this.ops.linear(x, rows, weight, out, accumulate, sparseRows);
   }
 
   private norm(x: Float32Array, rows: number, weight: Float32Array): void {
@@ -147,14 +210,15 @@ export class Decoder {
 
   private async forEachChunk(
     at: ResidualRows,
-    run: (start: number, rows: number, residual: Float32Array) => Promise<void>,
+    run: (start: number, rows: number, residual: Float32Array, sparseRows: number) => Promise<void>,
   ): Promise<void> {
     for (let start = 0; start < at.rows; start += this.maxRows) {
       if (at.cancel && Atomics.load(at.cancel, 0) !== 0) {
         throw new WinnowError("ERR_CANCELLED", `The forward pass was cancelled by the caller in layer ${at.layer}.`);
       }
       const rows = Math.min(this.maxRows, at.rows - start);
-      await run(start, rows, part(at.residual, start, rows, this.config.hiddenSize));
+      const sparse = Math.min(rows, Math.max(0, start + rows - (at.rows - (at.sparseRows ?? 0))));
+      await run(start, rows, part(at.residual, start, rows, this.config.hiddenSize), sparse);
     }
   }
 }

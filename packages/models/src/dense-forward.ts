@@ -1,5 +1,5 @@
 import { bandMask, denseMask, type HeadTensor, headsFirst, sliceTokens, tokensFirst, WinnowError } from "@winnow/core";
-import type { Decoder } from "./decoder.js";
+import type { Decoder, ResidualRows } from "./decoder.js";
 import { createRopeTable, type RopeTable } from "./rope.js";
 
 /**
@@ -23,9 +23,12 @@ export class DenseSequence {
 
   /**
    * Runs the next tokens: the whole prompt at first, then one at a time. Returns the residual stream after the last layer, `[ids.length, hiddenSize]`.
-   * `onLayer` sees the residual stream before each layer (and must not keep it).
+   * `onLayer` sees the residual stream before each layer (and must not keep it). The last `sparseRows` of the tokens use the selections of the weights.
    */
-  async append(ids: Int32Array, onLayer?: (layer: number, residual: Float32Array) => void): Promise<Float32Array> {
+  async append(
+    ids: Int32Array,
+    { onLayer, sparseRows = 0 }: { onLayer?(layer: number, residual: Float32Array): void; sparseRows?: number } = {},
+  ): Promise<Float32Array> {
     this.checkLength(ids.length);
     const { config } = this.decoder;
     const rows = ids.length;
@@ -37,7 +40,7 @@ export class DenseSequence {
     const v = new Float32Array(k.length);
     for (let layer = 0; layer < config.layers; layer++) {
       onLayer?.(layer, residual);
-      const at = { layer, residual, rows };
+      const at = { layer, residual, rows, sparseRows };
       await this.decoder.attentionInputs(at, positions, this.table, { q, k, v });
       await this.attend(layer, rows, q, k, v);
       await this.decoder.attentionOutput(at, q);
@@ -83,6 +86,32 @@ export class DenseSequence {
       throw new WinnowError("ERR_PROMPT", `Cannot run ${rows} tokens after the prompt: they must come one at a time.`);
     }
   }
+}
+
+/**
+ * One layer over a whole sequence that starts at position 0, in place: dense causal attention, or the layer's window. The forward pass of calibration and
+ * evaluation, where no cache is kept. `table` must hold `rows` positions. O(rows^2) time, O(rows) memory.
+ */
+export async function runLayer(decoder: Decoder, at: ResidualRows, table: RopeTable): Promise<void> {
+  const { queryHeads, kvHeads, headDim, slidingWindow } = decoder.config;
+  const q = new Float32Array(at.rows * queryHeads * headDim);
+  const k = new Float32Array(at.rows * kvHeads * headDim);
+  const v = new Float32Array(k.length);
+  const positions = Int32Array.from({ length: at.rows }, (_, row) => row);
+  await decoder.attentionInputs(at, positions, table, { q, k, v });
+  const queries = tokensFirst(q, queryHeads, at.rows, headDim);
+  const window = slidingWindow[at.layer];
+  await decoder.ops.prefillAttention({
+    q: queries,
+    k: tokensFirst(k, kvHeads, at.rows, headDim),
+    v: tokensFirst(v, kvHeads, at.rows, headDim),
+    out: queries,
+    scale: 1 / Math.sqrt(headDim),
+    masks: [window === null ? denseMask : bandMask({ sinkTokens: 0, recentTokens: window })],
+    ...(at.cancel && { cancel: at.cancel }),
+  });
+  await decoder.attentionOutput(at, q);
+  await decoder.mlp(at);
 }
 
 /** Logits after every token of `ids`, `[ids.length, vocabSize]`, by dense attention. */

@@ -1,8 +1,17 @@
 export { type Architecture, type AttentionBias, architectures } from "./architectures.js";
 export { type ModelConfig, parseModelConfig, readModelConfig } from "./config.js";
-export { type AttentionInputs, createDecoder, Decoder, type DecoderOptions, type ResidualRows } from "./decoder.js";
-export { argmax, DenseSequence, denseForward, greedyContinuation } from "./dense-forward.js";
+export {
+  type AttentionInputs,
+  createDecoder,
+  Decoder,
+  type DecoderOptions,
+  type InputObserver,
+  type InputPlace,
+  type ResidualRows,
+} from "./decoder.js";
+export { argmax, DenseSequence, denseForward, greedyContinuation, runLayer } from "./dense-forward.js";
 export { type ModelFolder, openModelFolder, type StoredTensor } from "./folder.js";
+export { negativeLogLikelihoods } from "./likelihood.js";
 export { createRopeTable, inverseFrequencies, type RopeTable } from "./rope.js";
 export type { RopeConfig, RopeScaling } from "./rope-config.js";
 export {

@@ -56,9 +56,9 @@ interface PromptRun {
 async function runPrompt(decoder: Decoder, ids: Int32Array, recordedTop?: ArrayLike<number>): Promise<PromptRun> {
   const { hiddenSize, vocabSize, layers } = decoder.config;
   const hidden = new Float32Array((layers + 1) * hiddenSize);
-  const residual = await new DenseSequence(decoder, ids.length).append(ids, (layer, rows) =>
-    hidden.set(rows.subarray(-hiddenSize), layer * hiddenSize),
-  );
+  const residual = await new DenseSequence(decoder, ids.length).append(ids, {
+    onLayer: (layer, rows) => hidden.set(rows.subarray(-hiddenSize), layer * hiddenSize),
+  });
   hidden.set(residual.subarray(-hiddenSize), layers * hiddenSize);
   const nll = new Float32Array(ids.length - 1);
   const top = new Int32Array(ids.length);

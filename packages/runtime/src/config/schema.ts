@@ -2,6 +2,7 @@ import { option } from "@winnow/core";
 import { z } from "zod";
 import { selectionSchema } from "./selection.js";
 import { stepSchema } from "./steps.js";
+import { calibrationSchema, weightEntrySchema, weightFormatSchema } from "./weights.js";
 
 const pluginOptions = () =>
   option(z.record(z.string(), z.unknown()).default({}), { description: "Options of the plugin, by its own schema." });
@@ -23,6 +24,7 @@ const kernelsSchema = z.strictObject({
   elementwise: kernelChoice("embedding, normalization, rotary embedding, activation and addition"),
   cache: kernelChoice("writing to and compacting the KV cache"),
   primitives: kernelChoice("the heavy steps of plugins"),
+  linearAlgebra: kernelChoice("the heavy steps of pruning"),
   fallback: option(z.enum(["error", "allow"]).default("error"), {
     description:
       "What happens when the wanted kernels cannot run here: stop, or take the next best ones and say so in the receipt.",
@@ -88,6 +90,12 @@ export const pipelineSchema = z.strictObject({
   kernels: option(kernelsSchema.prefault({}), { description: "Which kernels run the operations." }),
   prefill: option(prefillSchema.prefault({}), { description: "What attention over the prompt computes." }),
   decode: option(decodeSchema.prefault({}), { description: "What decoding reads from the KV cache and keeps in it." }),
+  weights: option(z.array(weightEntrySchema).max(1000).default([]), {
+    description:
+      "Sparsifiers of the weights, in order; each works on what the one before it left. Without a prune step they run when the model is loaded.",
+  }),
+  calibration: option(calibrationSchema.prefault({}), { description: "Text that sparsifiers gather statistics on." }),
+  weightFormat: weightFormatSchema,
   plugins: option(z.array(z.string().min(1)).max(1000).default([]), {
     description:
       "More plugins: package names, or paths of a module or of a package folder, relative to this file. A package runs when it is used, a module is loaded for every plan.",

@@ -53,6 +53,18 @@ const compareSchema = generation.extend({
   ),
 });
 
+const pruneSchema = z.strictObject({
+  out: option(z.string().min(1), {
+    description: "Folder of the new model, relative to this file. Must not exist or be empty, unless overwrite is set.",
+    format: "path",
+  }),
+  form: option(z.enum(["plain", "sparse"]).default("plain"), {
+    description:
+      "plain: ordinary safetensors with zeros, which load anywhere. sparse: the compact format of Winnow, smaller on disk and in memory.",
+  }),
+  overwrite: option(z.boolean().default(false), { description: "Replace a folder that exists." }),
+});
+
 /** Every kind of step: its settings and the name of the function that runs it. A new step is one entry here and one runner. */
 export const stepTable = {
   generate: {
@@ -64,6 +76,11 @@ export const stepTable = {
     schema: compareSchema,
     runner: "compare",
     description: "Runs one prompt dense and configured in one process and prints a table.",
+  },
+  prune: {
+    schema: pruneSchema,
+    runner: "prune",
+    description: "Runs the sparsifiers under weights and writes the resulting model.",
   },
 } as const;
 

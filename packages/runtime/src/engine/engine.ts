@@ -6,6 +6,7 @@ import { buildReceipt } from "../receipt/build-receipt.js";
 import { resetPeakMemory } from "../receipt/peak-memory.js";
 import type { Receipt } from "../receipt/receipt.js";
 import { addDecodeStats, noDecodeStats } from "../receipt/stats.js";
+import { summarizeWeightFormats, type WeightFormatSummary } from "../receipt/weight-formats.js";
 import type { LoadedModel } from "../workers/loaded-model.js";
 import type { TaskHandlers, WorkerPool } from "../workers/main/pool.js";
 import type {
@@ -41,6 +42,7 @@ export class Engine implements AsyncDisposable {
   readonly #pool: WorkerPool;
   readonly #context: EngineContext;
   readonly #isa: Readonly<Record<string, string>>;
+  readonly #weightFormats: readonly WeightFormatSummary[];
   #last: Receipt | undefined;
 
   /** @internal Use {@link createEngine}. */
@@ -50,6 +52,7 @@ export class Engine implements AsyncDisposable {
     this.#pool = pool;
     this.#context = { plan, model: loaded.model };
     this.#isa = loaded.isa;
+    this.#weightFormats = summarizeWeightFormats(loaded.model.weights);
   }
 
   get model(): LoadedModel {
@@ -215,6 +218,7 @@ export class Engine implements AsyncDisposable {
       maxDelayMs: run.maxDelayMs,
       prefill: prefilled.result.stats,
       decode: run.decode,
+      weights: this.#weightFormats,
     });
     return this.#last;
   }

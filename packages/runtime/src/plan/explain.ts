@@ -1,3 +1,4 @@
+import { projections } from "@winnow/core";
 import type { Plan, PlannedMasker, ProvenanceEntry } from "./plan.js";
 
 /** A plan as text: what runs in which layers and heads, on which kernels, and where every value came from. Same plan, same text. */
@@ -11,6 +12,7 @@ export function explainPlan(plan: Plan): string {
     `kernels     ${kernelLines(plan).join("\n            ")}`,
     `prefill     ${prefillLines(plan).join("\n            ")}`,
     `decode      ${decodeLines(plan).join("\n            ")}`,
+    ...(plan.weights.sparsifiers.length > 0 ? [`weights     ${weightLines(plan).join("\n            ")}`] : []),
     ...(plan.plugins.length > 0
       ? [`plugins     ${plan.plugins.map(({ id, package: name, version }) => `${id} (${name} ${version})`).join(", ")}`]
       : []),
@@ -64,6 +66,18 @@ function decodeLines(plan: Plan): string[] {
   const planned = plan.decode.map(({ layers, kvPruner }) => `layers ${ranges(layers)}: ${kvPruner}`);
   const rest = plan.decode.reduce((count, { layers }) => count - layers.length, plan.model.shape.layers);
   return rest > 0 ? [...planned, `${planned.length > 0 ? "other" : "all"} layers: full cache`] : planned;
+}
+
+function weightLines(plan: Plan): string[] {
+  const { sparsifiers, format } = plan.weights;
+  const all = plan.model.shape.layers * projections.length;
+  return sparsifiers
+    .map(({ sparsifier, matrices }) => {
+      const layers = ranges([...new Set(matrices.map(({ layer }) => layer))]);
+      const names = projections.filter((name) => matrices.some(({ projection }) => projection === name));
+      return `${sparsifier}: ${matrices.length === all ? "all matrices" : `${matrices.length} of ${all} matrices, layers ${layers}: ${names.join(", ")}`}`;
+    })
+    .concat(`format in memory: ${format}`);
 }
 
 /** Ascending numbers with runs joined: `0-2, 5`. */

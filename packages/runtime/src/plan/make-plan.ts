@@ -8,6 +8,7 @@ import type { Plan, PlannedModel, PluginModule, ProvenanceEntry } from "./plan.j
 import { planDecode } from "./plan-decode.js";
 import { planKernels } from "./plan-kernels.js";
 import { planPrefill } from "./plan-prefill.js";
+import { planWeights } from "./plan-weights.js";
 import type { PluginChoice } from "./plugin-choice.js";
 
 /** Forms that a masker may return; a plan with one must have kernels for all of them. */
@@ -31,7 +32,8 @@ export async function makePlan(
   await allowPlugins(document, registry);
   const prefill = await planPrefill(document, registry, model.shape);
   const decode = await planDecode(document, registry, model);
-  const choices = [...prefill.choices, ...decode.choices];
+  const weights = await planWeights(document, registry, model.shape);
+  const choices = [...prefill.choices, ...decode.choices, ...weights.choices];
   const maskers = prefill.groups.map(({ masker }) => masker).filter((masker) => masker !== "dense");
   const isDense = maskers.length === 0 && model.slidingWindow.every((window) => window === null);
   const kernelPlugins = registry.list().filter(({ kind }) => kind === "kernel");
@@ -42,7 +44,13 @@ export async function makePlan(
   );
   const usedKernels = kernelPlugins.map(({ id }) => id).filter((id) => Object.values(kernels.assignment).includes(id));
   for (const id of alsoLoad) await registry.load(id);
-  const used = [...maskers, ...decode.pruners.map(({ kvPruner }) => kvPruner), ...usedKernels, ...alsoLoad];
+  const used = [
+    ...maskers,
+    ...decode.pruners.map(({ kvPruner }) => kvPruner),
+    ...weights.planned.sparsifiers.map(({ sparsifier }) => sparsifier),
+    ...usedKernels,
+    ...alsoLoad,
+  ];
   return {
     model,
     precision: config.precision,
@@ -52,6 +60,7 @@ export async function makePlan(
     kernels,
     prefill: prefill.groups,
     decode: decode.pruners,
+    weights: weights.planned,
     plugins: [...new Set(used)].flatMap((id) => registry.find(id) ?? []).map(moduleOf),
     provenance: [...ownProvenance(document), ...choices.flatMap((choice: PluginChoice) => choice.provenance)],
     fallbacks,

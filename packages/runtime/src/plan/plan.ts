@@ -1,4 +1,5 @@
-import type { FloatDtype, ModelShape, OperationName, SourceLocation } from "@winnow/core";
+import type { FloatDtype, ModelShape, OperationName, Projection, SourceLocation } from "@winnow/core";
+import type { CalibrationSettings, WeightFormatChoice } from "../config/weights.js";
 
 /**
  * Everything that is decided before anything runs. Plain data: it goes to workers and into the receipt as it is.
@@ -15,6 +16,8 @@ export interface Plan {
   readonly prefill: readonly PlannedMasker[];
   /** At most one KV pruner per layer; layers without one read and keep everything. */
   readonly decode: readonly PlannedPruner[];
+  /** What is done to the weights before they are used, in order. */
+  readonly weights: PlannedWeights;
   /** Plugins that workers must load. */
   readonly plugins: readonly PluginModule[];
   /** Where each value came from, by dotted path (`prefill.options.verticalSize`). */
@@ -51,6 +54,27 @@ export interface PlannedPruner {
   readonly layers: readonly number[];
   readonly kvPruner: string;
   readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface PlannedWeights {
+  readonly sparsifiers: readonly PlannedSparsifier[];
+  readonly calibration: CalibrationSettings;
+  readonly format: WeightFormatChoice;
+}
+
+/** One plugin with one set of options, and the matrices that it works on. */
+export interface PlannedSparsifier {
+  readonly sparsifier: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Entry of `weights` that this comes from; a matrix is in at most one planned sparsifier of an entry. */
+  readonly entry: number;
+  /** In order of layers and projections. */
+  readonly matrices: readonly MatrixPlace[];
+}
+
+export interface MatrixPlace {
+  readonly layer: number;
+  readonly projection: Projection;
 }
 
 export interface PluginModule {

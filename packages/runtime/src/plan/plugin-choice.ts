@@ -18,7 +18,9 @@ export interface PluginChoice {
 /** What stands in the configuration: the name at `path/key`, its options at `path/options`. */
 export interface PluginSlot {
   readonly path: ConfigPath;
-  readonly key: "masker" | "kvPruner";
+  /** Place of options that replace those at `path/options` one by one. */
+  readonly override?: ConfigPath;
+  readonly key: "masker" | "kvPruner" | "sparsifier";
   readonly kinds: readonly PluginKind[];
 }
 
@@ -33,16 +35,21 @@ export async function choosePlugin(
   shape: ModelShape,
 ): Promise<PluginChoice> {
   const namePath = [...slot.path, slot.key];
-  const optionsPath = [...slot.path, "options"];
+  const ownPath = [...slot.path, "options"];
+  const optionsPath = slot.override ? [...slot.override, "options"] : ownPath;
   const reference = String(valueAt(document.value, namePath));
   const plugin = await resolvePlugin(document, registry, slot, reference, namePath);
   const definition = await atPlace(document, namePath, () => registry.load(plugin.id));
-  const given = valueAt(document.value, optionsPath);
+  const given = { ...optionsAt(document, ownPath), ...optionsAt(document, optionsPath) };
   const entries = listOptions(definition.options);
   const checked = validateOptions(definition.options, given, { document, path: optionsPath, plugin: plugin.id });
   const options = resolvePaths(checked, entries, document.folder);
   refuseProblems(document, definition, options, shape, optionsPath);
   return { plugin, options, provenance: entries.map((entry) => provenanceOf(document, entry, options, optionsPath)) };
+}
+
+function optionsAt(document: ConfigDocument, path: ConfigPath): Readonly<Record<string, unknown>> {
+  return valueAt(document.value, path) as Readonly<Record<string, unknown>>;
 }
 
 async function resolvePlugin(

@@ -2,6 +2,7 @@ import type { Plan } from "../plan/plan.js";
 import { machineInfo, peakMemory, versionInfo } from "./machine.js";
 import type { Receipt } from "./receipt.js";
 import type { DecodeStats, PrefillStats } from "./stats.js";
+import type { WeightFormatSummary } from "./weight-formats.js";
 
 export interface RunRecord {
   readonly plan: Plan;
@@ -14,6 +15,7 @@ export interface RunRecord {
   readonly maxDelayMs: number;
   readonly prefill: PrefillStats;
   readonly decode: DecodeStats;
+  readonly weights: readonly WeightFormatSummary[];
 }
 
 export function buildReceipt(run: RunRecord): Receipt {
@@ -51,6 +53,11 @@ export function buildReceipt(run: RunRecord): Receipt {
             )
           : null,
       cacheKept: mean(prefill.layers.flatMap((layer) => layer.tokensKept.map((kept) => kept / prefill.tokens))),
+    },
+    weights: {
+      bytes: sum(run.weights, ({ bytes }) => bytes),
+      bytesReadPerToken: decode.tokens > 0 ? decode.weightBytesRead / decode.tokens : null,
+      formats: run.weights.map((format) => ({ ...format })),
     },
     prefill: structuredClone(prefill) as Receipt["prefill"],
     decode: structuredClone(decode) as Receipt["decode"],

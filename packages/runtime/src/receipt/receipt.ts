@@ -61,6 +61,25 @@ export const receiptSchema = z
         .describe("Tokens read / tokens cached, over steps, layers and heads; null without decode steps."),
       cacheKept: fraction.describe("Tokens stored / tokens seen at the end of the prompt."),
     }),
+    weights: z.object({
+      bytes: count.describe("Matrices in memory, the head included, the embedding table not."),
+      bytesReadPerToken: z
+        .number()
+        .min(0)
+        .nullable()
+        .describe("Of the matrices in one decode step, mean; null without decode steps."),
+      formats: z.array(
+        z.object({
+          format: z.string(),
+          dtype: z.string(),
+          matrices: count,
+          bytes: count,
+          zeros: fraction
+            .nullable()
+            .describe("Share of weights that are not stored; null where the format stores all."),
+        }),
+      ),
+    }),
     prefill: z.object({
       tokens: count,
       totalMs: milliseconds,
@@ -77,6 +96,7 @@ export const receiptSchema = z
       projectionMs: milliseconds,
       selectMs: milliseconds,
       attentionMs: milliseconds,
+      weightBytesRead: z.number().min(0),
       layers: z.array(decodeLayer),
     }),
     fallbacks: z.array(z.object({ operation: z.string(), wanted: z.string(), used: z.string(), reason: z.string() })),

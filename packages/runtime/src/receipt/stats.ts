@@ -44,6 +44,8 @@ export interface DecodeStats {
   readonly projectionMs: number;
   readonly selectMs: number;
   readonly attentionMs: number;
+  /** Of all matrices, the head's included; what selections skip is not counted. */
+  readonly weightBytesRead: number;
   readonly layers: readonly DecodeLayerStats[];
 }
 
@@ -64,6 +66,7 @@ export function addDecodeStats(a: DecodeStats, b: DecodeStats): DecodeStats {
     projectionMs: a.projectionMs + b.projectionMs,
     selectMs: a.selectMs + b.selectMs,
     attentionMs: a.attentionMs + b.attentionMs,
+    weightBytesRead: a.weightBytesRead + b.weightBytesRead,
     layers: b.layers.map((layer, index) => {
       const before = a.layers[index];
       if (!before) return layer;
@@ -85,5 +88,6 @@ export const noDecodeStats: DecodeStats = {
   projectionMs: 0,
   selectMs: 0,
   attentionMs: 0,
+  weightBytesRead: 0,
   layers: [],
 };

@@ -14,6 +14,7 @@ export function summarizeReceipt(receipt: Receipt): string {
     density.decodeRead === null
       ? "  no decode steps"
       : `  decode read ${percent(density.decodeRead)} of the cached tokens; attention ${perStep(decode.attentionMs, decode.tokens)}, selection ${perStep(decode.selectMs, decode.tokens)} a token`,
+    weightLine(receipt),
     `  cache ${mebibytes(memory.cacheBytes)} (${percent(density.cacheKept)} of the tokens), peak memory ${mebibytes(memory.peakBytes)}, event loop held up at most ${receipt.eventLoop.maxDelayMs.toFixed(0)} ms`,
     `  kernels ${Object.entries(receipt.isa)
       .map(([id, isa]) => `${id} (${isa})`)
@@ -23,6 +24,14 @@ export function summarizeReceipt(receipt: Receipt): string {
     ),
   ];
   return lines.join("\n");
+}
+
+function weightLine({ weights }: Receipt): string {
+  const formats = weights.formats.map(({ format, dtype, zeros }) => {
+    return `${format} ${dtype}${zeros === null ? "" : ` (${percent(zeros)} zeros)`}`;
+  });
+  const read = weights.bytesReadPerToken === null ? "" : `, ${mebibytes(weights.bytesReadPerToken)} read a token`;
+  return `  weights ${mebibytes(weights.bytes)}${read}: ${formats.join(", ")}`;
 }
 
 function namesOf(receipt: Receipt, part: "prefill" | "decode", key: "masker" | "kvPruner"): string {

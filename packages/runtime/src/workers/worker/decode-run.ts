@@ -53,6 +53,7 @@ export class DecodeRun {
   #scores = new Float32Array(0);
   #steps = 0;
   #totalMs = 0;
+  #weightBytesRead = 0;
 
   constructor(session: Session, task: DecodeTask, visit?: LayerVisitor) {
     this.#session = session;
@@ -82,10 +83,12 @@ export class DecodeRun {
   async step(id: number): Promise<Float32Array> {
     const started = performance.now();
     const { decoder } = this.#session;
+    decoder.weightBytesRead = 0;
     decoder.embed(Int32Array.of(id), this.#residual);
     for (let layer = 0; layer < this.layers.length; layer++) await this.#layer(layer);
     const logits = new Float32Array(decoder.config.vocabSize);
     await this.#clock.timeAsync("projection", () => decoder.logits(this.#residual, 1, logits));
+    this.#weightBytesRead += decoder.weightBytesRead;
     this.position++;
     this.#steps++;
     this.#totalMs += performance.now() - started;
@@ -99,6 +102,7 @@ export class DecodeRun {
       projectionMs: this.#clock.ms("projection"),
       selectMs: this.#clock.ms("select"),
       attentionMs: this.#clock.ms("attention"),
+      weightBytesRead: this.#weightBytesRead,
       layers: this.#layerStats,
     };
   }
@@ -227,7 +231,7 @@ export class DecodeRun {
   }
 
   #at(layer: number): ResidualRows {
-    return { layer, residual: this.#residual, rows: 1 };
+    return { layer, residual: this.#residual, rows: 1, sparseRows: this.#task.options.dense ? 0 : 1 };
   }
 
   #timed<T>(phase: "select" | "attention", layer: number, work: () => T): T {

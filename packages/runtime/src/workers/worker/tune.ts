@@ -7,6 +7,7 @@ import type { TuneTask } from "../messages.js";
 import { emitProgress } from "./events.js";
 import { observeDecode, observePrefill } from "./observe.js";
 import { pluginOperations, type Session } from "./session.js";
+import { tuneWeights } from "./tune-weights.js";
 
 /** Runs a plugin's offline search on dense passes of the model. Errors: `ERR_OPTION_*` for its settings, `ERR_PLUGIN_*`, `ERR_CANCELLED`. */
 export async function tune(session: Session, task: TuneTask): Promise<TuneResult> {
@@ -23,6 +24,7 @@ export async function tune(session: Session, task: TuneTask): Promise<TuneResult
     prefill: (prompt, visit) => observePrefill(session, task, prompt, visit),
     decode: (prompt, steps, visit) =>
       observeDecode(session, task, prompt, generationSchema.parse({ maxNewTokens: steps + 1, dense: true }), visit),
+    weights: tuneWeights(session, task),
     progress: (share, label) => emitProgress(task.events, share, label),
   };
   try {
