@@ -1,12 +1,17 @@
-import { type FloatData, type HeadTensor, WinnowError } from "@winnow/core";
+import { type ErrorCode, type FloatData, type HeadTensor, WinnowError } from "@winnow/core";
 
 /** Throws ERR_OPERATION_ARGUMENT unless `holds`. `expected` completes "must". */
 export function check(holds: boolean, operation: string, argument: string, expected: string, given: unknown): void {
-  if (holds) return;
-  throw new WinnowError(
-    "ERR_OPERATION_ARGUMENT",
-    `Cannot run ${operation}: ${argument} must ${expected}, got ${describe(given)}.`,
-  );
+  if (!holds) refuse("ERR_OPERATION_ARGUMENT", operation, argument, expected, given);
+}
+
+/** {@link check} for the inside of a weight: throws ERR_WEIGHT_FORMAT. */
+export function checkPart(holds: boolean, operation: string, part: string, expected: string, given: unknown): void {
+  if (!holds) refuse("ERR_WEIGHT_FORMAT", operation, `weight.${part}`, expected, given);
+}
+
+function refuse(code: ErrorCode, operation: string, argument: string, expected: string, given: unknown): never {
+  throw new WinnowError(code, `Cannot run ${operation}: ${argument} must ${expected}, got ${describe(given)}.`);
 }
 
 function describe(value: unknown): string {
@@ -18,11 +23,17 @@ export function checkCount(operation: string, argument: string, value: number, m
   check(Number.isSafeInteger(value) && value >= minimum, operation, argument, `be an integer >= ${minimum}`, value);
 }
 
-type ArrayType = typeof Float32Array | typeof Int32Array | typeof Uint16Array;
+type ArrayType = typeof Float32Array | typeof Int32Array | typeof Uint32Array | typeof Uint16Array | typeof Int8Array;
 
 export function checkArray(operation: string, argument: string, array: unknown, type: ArrayType, length: number): void {
   const fits = array instanceof type && array.length >= length;
   check(fits, operation, argument, `be a ${type.name} of at least ${length} elements`, array);
+}
+
+/** A part of a weight, which has exactly `length` elements. */
+export function checkPartArray(operation: string, part: string, array: unknown, type: ArrayType, length: number): void {
+  const fits = array instanceof type && array.length === length;
+  checkPart(fits, operation, part, `be a ${type.name} of ${length} elements`, array);
 }
 
 /** Array of the type that `dtype` names. */

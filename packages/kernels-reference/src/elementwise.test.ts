@@ -1,6 +1,6 @@
 import { headsFirst, toBf16, tokensFirst } from "@winnow/core";
 import { describe, expect, it } from "vitest";
-import { erf } from "./elementwise.js";
+import { erf } from "./activation.js";
 import { createReference } from "./index.js";
 
 const reference = createReference();

@@ -1,7 +1,8 @@
 import { type Activation, type DenseOperations, type FloatData, fromBf16, type HeadTensor } from "@winnow/core";
+import { activationOf } from "./activation.js";
 import { check, checkArray, checkCount, checkHeads } from "./check.js";
 
-export const elementwiseOperations: Omit<DenseOperations, "packWeight" | "linear"> = {
+export const elementwiseOperations: Pick<DenseOperations, "embed" | "rmsNorm" | "rope" | "gatedActivation" | "add"> = {
   embed,
   rmsNorm,
   rope,
@@ -79,32 +80,11 @@ function rotate(data: FloatData, start: number, half: number, cos: Float32Array,
   }
 }
 
-const activations: Record<Activation, (x: number) => number> = {
-  silu: (x) => x / (1 + Math.exp(-x)),
-  gelu: (x) => (x / 2) * (1 + erf(x / Math.SQRT2)),
-  "gelu-tanh": (x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
-  relu: (x) => Math.max(0, x),
-};
-
-/** 2 / sqrt(pi) * e^(-x^2) * sum over k of 2^k x^(2k + 1) / (1 * 3 * ... * (2k + 1)): no term cancels another. */
-export function erf(x: number): number {
-  if (Math.abs(x) > 6) return Math.sign(x);
-  let term = x;
-  let sum = x;
-  for (let k = 1; Math.abs(term) > Math.abs(sum) * 2 ** -54; k++) {
-    term *= (2 * x * x) / (2 * k + 1);
-    sum += term;
-  }
-  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
-}
-
 function gatedActivation(gate: Float32Array, up: Float32Array, count: number, activation: Activation): void {
   checkCount("gatedActivation", "count", count);
   checkArray("gatedActivation", "gate", gate, Float32Array, count);
   checkArray("gatedActivation", "up", up, Float32Array, count);
-  const known = Object.keys(activations);
-  check(known.includes(activation), "gatedActivation", "activation", `be one of ${known.join(", ")}`, activation);
-  const activate = activations[activation];
+  const activate = activationOf("gatedActivation", activation);
   for (let i = 0; i < count; i++) gate[i] = activate(gate[i]) * up[i];
 }
 

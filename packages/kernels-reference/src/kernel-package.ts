@@ -1,5 +1,6 @@
 import type { FloatDtype, KernelPackage } from "@winnow/core";
 import { createReference } from "./reference.js";
+import { formats } from "./weight-formats/index.js";
 
 const dtypes: readonly FloatDtype[] = ["f32", "bf16"];
 
@@ -8,7 +9,7 @@ export const referenceKernels: KernelPackage = {
   id: "reference",
   priority: 0,
   kernels: [
-    { operation: "linear", formats: ["dense", "dense-panel16"], dtypes },
+    { operation: "linear", formats, dtypes },
     { operation: "prefillAttention", formats: ["dense", "band", "blocks", "vertical-slash", "ranges"], dtypes },
     { operation: "decodeAttention", dtypes },
     { operation: "elementwise", dtypes },

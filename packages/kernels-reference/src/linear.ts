@@ -1,97 +1,51 @@
-import {
-  type DenseOperations,
-  type DensePanelWeight,
-  type DenseWeight,
-  type FloatData,
-  type FloatDtype,
-  fromBf16,
-  type LinearWeight,
-  panelElements,
-  toBf16,
-} from "@winnow/core";
-import { check, checkArray, checkCount, checkData } from "./check.js";
-
-const PANEL = 16;
-
-export const linearOperations: Pick<DenseOperations, "packWeight" | "linear"> = { packWeight, linear };
-
-function packWeight(weight: DenseWeight, dtype: FloatDtype): LinearWeight {
-  checkWeight("packWeight", weight);
-  check(weight.format === "dense", "packWeight", "weight.format", 'be "dense"', weight.format);
-  check(dtype === "f32" || dtype === "bf16", "packWeight", "dtype", 'be "f32" or "bf16"', dtype);
-  const { outFeatures, inFeatures } = weight;
-  const data = sharedData(dtype, panelElements(dtype, outFeatures, inFeatures));
-  const sourceIsBf16 = weight.dtype === "bf16";
-  for (let o = 0; o < outFeatures; o++) {
-    for (let i = 0; i < inFeatures; i++) {
-      const stored = weight.data[o * inFeatures + i];
-      const value = sourceIsBf16 ? fromBf16(stored) : stored;
-      data[panelIndex(dtype, inFeatures, o, i)] = dtype === "bf16" ? toBf16(value) : value;
-    }
-  }
-  return {
-    format: "dense-panel16",
-    dtype,
-    outFeatures,
-    inFeatures,
-    data,
-    ...(weight.bias && { bias: sharedCopy(weight.bias) }),
-  };
-}
-
-function sharedData(dtype: FloatDtype, elements: number): FloatData {
-  return dtype === "bf16"
-    ? new Uint16Array(new SharedArrayBuffer(elements * 2))
-    : new Float32Array(new SharedArrayBuffer(elements * 4));
-}
-
-function sharedCopy(values: Float32Array): Float32Array {
-  const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
-  copy.set(values);
-  return copy;
-}
-
-/** Place of weight (o, i) in the panels. */
-function panelIndex(dtype: FloatDtype, inFeatures: number, o: number, i: number): number {
-  const panel = Math.floor(o / PANEL);
-  const lane = o % PANEL;
-  if (dtype === "f32") return (panel * inFeatures + i) * PANEL + lane;
-  return ((panel * Math.ceil(inFeatures / 2) + (i >> 1)) * PANEL + lane) * 2 + (i & 1);
-}
+import { type DenseOperations, type LinearWeight, weightBytes } from "@winnow/core";
+import { channelsRow } from "./channels-row.js";
+import { check, checkArray, checkCount } from "./check.js";
+import { operandsOf } from "./linear-operands.js";
+import { checkWeight } from "./weight-formats/index.js";
 
 /** Rows that share one pass over a weight row. */
 const ROW_BLOCK = 4;
 
-function linear(x: Float32Array, rows: number, weight: LinearWeight, out: Float32Array, accumulate = false): void {
+export const linear: DenseOperations["linear"] = (x, rows, weight, out, accumulate = false, sparseRows = 0) => {
   checkWeight("linear", weight);
-  checkCount("linear", "rows", rows);
+  checkRows(x, rows, weight, out, sparseRows);
+  const { inFeatures, outFeatures } = weight;
+  if (!accumulate) out.fill(0, 0, rows * outFeatures);
+  const denseRows = weight.format === "channels" ? rows - sparseRows : rows;
+  let bytes = 0;
+  if (denseRows > 0) bytes += multiplyRows(x, denseRows, weight, out);
+  if (weight.format !== "channels") return bytes;
+  const sums = new Float64Array(outFeatures);
+  for (let r = denseRows; r < rows; r++) {
+    bytes += channelsRow(x.subarray(r * inFeatures, (r + 1) * inFeatures), weight, sums);
+    sums.forEach((sum, o) => {
+      out[r * outFeatures + o] += sum + (weight.bias?.[o] ?? 0);
+    });
+    bytes += weight.bias?.byteLength ?? 0;
+  }
+  return bytes;
+};
+
+/** Adds the product with the whole matrix to `out`. */
+function multiplyRows(x: Float32Array, rows: number, weight: LinearWeight, out: Float32Array): number {
   const { inFeatures, outFeatures, bias } = weight;
-  checkArray("linear", "x", x, Float32Array, rows * inFeatures);
-  checkArray("linear", "out", out, Float32Array, rows * outFeatures);
   // Padded to a multiple of the row block, so that the inner loop has one form.
   const activations = new Float32Array(Math.ceil(rows / ROW_BLOCK) * ROW_BLOCK * inFeatures);
   activations.set(x.subarray(0, rows * inFeatures));
-  if (weight.dtype === "bf16") for (let e = 0; e < rows * inFeatures; e++) activations[e] = fromBf16(toBf16(x[e]));
+  const { readRow, factor } = operandsOf(weight, activations);
   const weightRow = new Float32Array(inFeatures);
   const sums = new Float64Array(ROW_BLOCK);
   for (let o = 0; o < outFeatures; o++) {
-    readWeightRow(weight, o, weightRow);
+    readRow(o, weightRow);
     for (let r = 0; r < rows; r += ROW_BLOCK) {
       dotRows(activations, r * inFeatures, weightRow, sums);
       for (let k = r; k < Math.min(rows, r + ROW_BLOCK); k++) {
-        const place = k * outFeatures + o;
-        out[place] = (accumulate ? out[place] : 0) + sums[k - r] + (bias ? bias[o] : 0);
+        out[k * outFeatures + o] += factor(k, o) * sums[k - r] + (bias ? bias[o] : 0);
       }
     }
   }
-}
-
-function readWeightRow(weight: LinearWeight, o: number, row: Float32Array): void {
-  const { data, dtype, inFeatures } = weight;
-  for (let i = 0; i < inFeatures; i++) {
-    const stored = data[weight.format === "dense" ? o * inFeatures + i : panelIndex(dtype, inFeatures, o, i)];
-    row[i] = dtype === "bf16" ? fromBf16(stored) : stored;
-  }
+  return weight.format === "channels" ? weight.data.byteLength + (bias?.byteLength ?? 0) : weightBytes(weight);
 }
 
 /** Dot products of four consecutive rows of `x` with one weight row. */
@@ -111,13 +65,12 @@ function dotRows(x: Float32Array, start: number, weightRow: Float32Array, sums: 
   sums[3] = sum3;
 }
 
-function checkWeight(operation: string, weight: DenseWeight | DensePanelWeight): void {
-  const { format, dtype, outFeatures, inFeatures, bias } = weight;
-  const known = format === "dense" || format === "dense-panel16";
-  check(known, operation, "weight.format", 'be "dense" or "dense-panel16"', format);
-  checkCount(operation, "weight.outFeatures", outFeatures, 1);
-  checkCount(operation, "weight.inFeatures", inFeatures, 1);
-  const elements = format === "dense" ? outFeatures * inFeatures : panelElements(dtype, outFeatures, inFeatures);
-  checkData(operation, "weight", weight, elements);
-  if (bias) checkArray(operation, "weight.bias", bias, Float32Array, outFeatures);
+function checkRows(x: Float32Array, rows: number, weight: LinearWeight, out: Float32Array, sparseRows: number): void {
+  checkCount("linear", "rows", rows);
+  checkCount("linear", "sparseRows", sparseRows);
+  check(sparseRows <= rows, "linear", "sparseRows", `be in 0..${rows} (rows)`, sparseRows);
+  const answered = weight.format !== "gated-rows" || sparseRows === 0;
+  check(answered, "linear", "sparseRows", "be 0 for gated-rows, which gatedLinear selects", sparseRows);
+  checkArray("linear", "x", x, Float32Array, rows * weight.inFeatures);
+  checkArray("linear", "out", out, Float32Array, rows * weight.outFeatures);
 }
