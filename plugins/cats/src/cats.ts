@@ -1,0 +1,55 @@
+import {
+  channelsWeight,
+  finiteWeights,
+  gatedRowsWeight,
+  type WeightContext,
+  type WeightSparsifier,
+  WinnowError,
+} from "@winnow/core";
+import type { CatsOptions } from "./options.js";
+import { thresholdOf } from "./threshold.js";
+
+/**
+ * CATS (arXiv 2404.08763, Section 3): a neuron of a gated MLP counts only if its activated gate a = act(W_gate x) exceeds a threshold in magnitude.
+ * gate_proj stays dense; of up_proj only the rows of counting neurons are read, of down_proj only their columns, for the inputs of all others are 0.
+ * The threshold of a layer is a quantile of |a| over the calibration text. Attention is left alone.
+ *
+ * Cost: O(out * in + sampled tokens * neurons) per layer, once. Errors: `ERR_CALIBRATION` where the activated gates are missing or not finite,
+ * `ERR_MODEL_TENSOR` for weights that are not finite.
+ */
+export function cats(options: CatsOptions): WeightSparsifier {
+  return {
+    statistics: ["activatedGate"],
+    sparsify(context) {
+      const { weight, dtype, projection } = context;
+      if (projection !== "up_proj" && projection !== "down_proj") return weight;
+      finiteWeights(context, weight);
+      const threshold = projection === "up_proj" ? gateThreshold(context, options) : 0;
+      const selection = { rule: "threshold", thresholds: Float32Array.of(threshold) } as const;
+      return projection === "up_proj"
+        ? gatedRowsWeight(weight, dtype, selection)
+        : channelsWeight(weight, dtype, selection);
+    },
+  };
+}
+
+function gateThreshold(context: WeightContext, options: CatsOptions): number {
+  const magnitudes = gateMagnitudes(context);
+  const threshold = Math.fround(thresholdOf(magnitudes, options, context.operations));
+  let skipped = 0;
+  for (const magnitude of magnitudes) if (magnitude <= threshold) skipped++;
+  context.report?.({ threshold, skippedShare: skipped / magnitudes.length });
+  return threshold;
+}
+
+/** `[sampled, neurons]`. */
+function gateMagnitudes({ statistics: { activatedGate }, weight, layer, projection }: WeightContext): Float32Array {
+  const magnitudes = activatedGate?.map(Math.abs);
+  if (magnitudes?.length && magnitudes.length % weight.outFeatures === 0 && magnitudes.every(Number.isFinite))
+    return magnitudes;
+  throw new WinnowError(
+    "ERR_CALIBRATION",
+    `Cannot sparsify ${projection} of layer ${layer}: cats needs finite activated gates of ${weight.outFeatures} neurons for at least one calibration token, got ` +
+      `${magnitudes ? `${magnitudes.length} numbers${magnitudes.every(Number.isFinite) ? "" : ", some not finite"}` : "none"}. Check the calibration text.`,
+  );
+}
