@@ -65,8 +65,10 @@ struct PrimitiveKernels {
   void (*sumTokens)(const TokenSum&);
   /** Unsigned keys in the order of the floats; -0 and 0 get the same. False if a value is NaN. */
   bool (*orderedKeys)(const float* values, size_t count, uint32_t* keys);
-  /** Ascending indices of the keys >= lowest, into room for `count`; returns how many. */
+  /** Ascending indices of the keys >= lowest, into room for 16 more than there are; returns how many. */
   size_t (*collect)(const uint32_t* keys, size_t count, uint32_t lowest, uint32_t* indices);
+  /** The keys whose bits under `mask` are `prefix`, in order, into room for 16 more than there are (may be `keys` itself); returns how many. */
+  size_t (*keysWithPrefix)(const uint32_t* keys, size_t count, uint32_t prefix, uint32_t mask, uint32_t* out);
 };
 
 const PrimitiveKernels& primitiveKernels(Isa isa);

@@ -21,68 +21,69 @@ constexpr unsigned kFirstShift = 32 - kDigitBits;
 
 struct Scratch {
   uint32_t* keys;
+  /** Keys with the first digits of the k-th largest; then indices. */
   uint32_t* candidates;
   uint32_t* counts;
 };
 
-constexpr size_t scratchElements(size_t columns) { return 2 * columns + kTables * kDigits; }
+/** Vectors are stored whole, up to 16 elements beyond the last one. */
+constexpr size_t paddedColumns(size_t columns) { return columns + 16; }
+constexpr size_t scratchElements(size_t columns) { return 2 * paddedColumns(columns) + kTables * kDigits; }
 
-/** Counts the first digit of all keys into `counts[0 .. kDigits)`. */
-void countFirstDigit(const uint32_t* keys, size_t columns, uint32_t* counts) {
+/** Counts `(key >> shift) & (kDigits - 1)` of all keys into `counts[0 .. kDigits)`. */
+void countDigit(const uint32_t* keys, size_t count, unsigned shift, uint32_t* counts) {
+  constexpr uint32_t mask = kDigits - 1;
   std::memset(counts, 0, kTables * kDigits * sizeof *counts);
   size_t i = 0;
-  for (; i + kTables <= columns; i += kTables) {
-    for (size_t t = 0; t < kTables; ++t) ++counts[t * kDigits + (keys[i + t] >> kFirstShift)];
+  for (; i + kTables <= count; i += kTables) {
+    for (size_t t = 0; t < kTables; ++t) ++counts[t * kDigits + ((keys[i + t] >> shift) & mask)];
   }
-  for (; i < columns; ++i) ++counts[keys[i] >> kFirstShift];
+  for (; i < count; ++i) ++counts[(keys[i] >> shift) & mask];
   for (size_t t = 1; t < kTables; ++t) {
     for (size_t digit = 0; digit < kDigits; ++digit) counts[digit] += counts[t * kDigits + digit];
   }
 }
 
-/** Counts a later digit of the candidates that begin with `prefix`. */
-void countDigit(const Scratch& s, size_t candidates, uint32_t prefix, uint32_t prefixMask, unsigned shift, size_t digits) {
-  std::memset(s.counts, 0, digits * sizeof *s.counts);
-  for (size_t i = 0; i < candidates; ++i) {
-    const uint32_t key = s.keys[s.candidates[i]];
-    if ((key & prefixMask) == prefix) ++s.counts[(key >> shift) & (digits - 1)];
-  }
-}
-
 /** Highest digit down to which at least `wanted` keys lie; `wanted` becomes how many of that digit itself are needed. */
-uint32_t chooseDigit(const uint32_t* counts, size_t digits, size_t& wanted) {
-  size_t digit = digits - 1;
+uint32_t chooseDigit(const uint32_t* counts, size_t& wanted) {
+  size_t digit = kDigits - 1;
   for (; counts[digit] < wanted; --digit) wanted -= counts[digit];
   return static_cast<uint32_t>(digit);
 }
 
-/** Later digits decide among the candidates that share the first digits with the k-th largest key. */
-Threshold refine(const Scratch& s, size_t candidates, uint32_t prefix, size_t wanted) {
-  unsigned shift = kFirstShift;
-  while (shift > 0) {
-    const uint32_t prefixMask = ~uint32_t{0} << shift;
-    const unsigned bits = shift < kDigitBits ? shift : kDigitBits;
-    shift -= bits;
-    countDigit(s, candidates, prefix, prefixMask, shift, size_t{1} << bits);
-    prefix |= chooseDigit(s.counts, size_t{1} << bits, wanted) << shift;
+/** The k-th largest key, digit by digit; each digit leaves only the keys that share the digits so far. */
+Threshold kthLargest(const PrimitiveKernels& kernels, const Scratch& s, size_t columns, size_t k) {
+  Threshold threshold{0, k};
+  const uint32_t* keys = s.keys;
+  size_t count = columns;
+  for (unsigned shift = kFirstShift;; shift = shift > kDigitBits ? shift - kDigitBits : 0) {
+    countDigit(keys, count, shift, s.counts);
+    // The last digit overlaps the one before it, whose bits all keys share by then.
+    const uint32_t digits = ~uint32_t{0} << shift;
+    threshold.key |= chooseDigit(s.counts, threshold.ties) << shift;
+    if (shift == 0) return threshold;
+    count = kernels.keysWithPrefix(keys, count, threshold.key, digits, s.candidates);
+    keys = s.candidates;
+    // All that are left are wanted.
+    if (count == threshold.ties) return threshold;
   }
-  return {prefix, wanted};
 }
 
 bool topKRow(const PrimitiveKernels& kernels, const float* values, size_t columns, size_t k, const Scratch& s, int32_t* out) {
   if (!kernels.orderedKeys(values, columns, s.keys)) return false;
   if (k == 0) return true;
-  countFirstDigit(s.keys, columns, s.counts);
-  size_t wanted = k;
-  const uint32_t prefix = chooseDigit(s.counts, kDigits, wanted) << kFirstShift;
-  const size_t candidates = kernels.collect(s.keys, columns, prefix, s.candidates);
-  const Threshold threshold = candidates == k ? Threshold{prefix, k} : refine(s, candidates, prefix, wanted);
+  const Threshold threshold = kthLargest(kernels, s, columns, k);
+  const size_t candidates = kernels.collect(s.keys, columns, threshold.key, s.candidates);
+  if (candidates == k) {
+    std::memcpy(out, s.candidates, k * sizeof *out);
+    return true;
+  }
   size_t ties = threshold.ties;
   size_t count = 0;
   for (size_t i = 0; count < k; ++i) {
-    const uint32_t key = s.keys[s.candidates[i]];
-    if (key < threshold.key || (key == threshold.key && ties == 0)) continue;
-    if (key == threshold.key) --ties;
+    const bool isTie = s.keys[s.candidates[i]] == threshold.key;
+    if (isTie && ties == 0) continue;
+    if (isTie) --ties;
     out[count++] = static_cast<int32_t>(s.candidates[i]);
   }
   return true;
@@ -96,7 +97,7 @@ bool topKRows(Context& context, const float* values, size_t rows, size_t columns
   std::atomic<bool> ordered{true};
   context.pool.parallel(rows, [&](size_t row, int thread) {
     uint32_t* memory = context.threadScratch[static_cast<size_t>(thread)].reserve<uint32_t>(scratchElements(columns));
-    const Scratch scratch{memory, memory + columns, memory + 2 * columns};
+    const Scratch scratch{memory, memory + paddedColumns(columns), memory + 2 * paddedColumns(columns)};
     if (!topKRow(kernels, values + row * columns, columns, k, scratch, out + row * k)) ordered = false;
   });
   return ordered;
