@@ -150,13 +150,15 @@ class Prefill {
     kernels_.beginBlock(state, task_.q.data + head * task_.q.headStride + firstRow * task_.q.tokenStride, task_.q.tokenStride);
 
     TilePlan plan(mask, block.block, begin, end);
-    TileStep refs;
+    TileStep refs, following;
     BlockStep step;
     uint64_t tiles = 0;
-    while (plan.next(refs)) {
+    for (bool more = plan.next(refs); more; refs = following) {
       tiles += static_cast<uint64_t>(refs.count);
       step.count = refs.count;
       for (int t = 0; t < refs.count; ++t) locate(mask, refs.tiles[t], state, kvHead, begin, step, t);
+      more = plan.next(following);
+      if (more) prefetch(following, kvHead);
       kernels_.step(state, step);
     }
     kernels_.finishBlock(state, task_.out.data + head * task_.out.headStride + firstRow * task_.out.tokenStride, task_.out.tokenStride);
@@ -174,7 +176,28 @@ class Prefill {
     }
     step.tested[t] = ref.tested;
     if (!ref.tested) return;
+    if (isSameForRows(ref, rowBegin)) {
+      std::fill_n(step.kept[t], state.rows, static_cast<uint16_t>(ref.lanes));
+      return;
+    }
     for (size_t r = 0; r < state.rows; ++r) step.kept[t][r] = static_cast<uint16_t>(keptLanes(mask, ref, rowBegin + static_cast<int64_t>(r)));
+  }
+
+  /** Single columns lie anywhere: their rows are on the way while the step before them is computed. */
+  void prefetch(const TileStep& step, size_t kvHead) const {
+    const size_t rowBytes = shape_.headDim * bytesOf(shape_.dtype);
+    for (int t = 0; t < step.count; ++t) {
+      for (int i = 0; i < step.tiles[t].columnCount; ++i) {
+        const size_t token = static_cast<size_t>(step.tiles[t].columns[i]);
+        prefetchBytes(rowOf(task_.k, kvHead, token), rowBytes);
+        prefetchBytes(rowOf(task_.v, kvHead, token), rowBytes);
+      }
+    }
+  }
+
+  static void prefetchBytes(const void* from, size_t bytes) {
+    constexpr size_t kCacheLine = 64;
+    for (size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(static_cast<const char*>(from) + at);
   }
 
   StepTile gather(const TileRef& ref, const BlockState& state, size_t kvHead, size_t t) const {

@@ -123,6 +123,11 @@ bool TilePlan::next(TileStep& step) {
   return step.count > 0;
 }
 
+bool isSameForRows(const TileRef& tile, int64_t rowBegin) {
+  const int64_t last = tile.columns != nullptr ? tile.columns[tile.columnCount - 1] : tile.firstKey + kTileKeys - 1;
+  return tile.bands == 0 && last <= rowBegin;
+}
+
 uint32_t keptLanes(const PrefillMask& mask, const TileRef& tile, int64_t row) {
   if (tile.columns != nullptr) {
     int kept = 0;

@@ -79,6 +79,9 @@ class TilePlan {
   int32_t column_ = 0, columnEnd_ = 0;
 };
 
+/** Whether every row from `rowBegin` on keeps exactly `tile.lanes`: no causal edge and no band goes through the tile. */
+bool isSameForRows(const TileRef& tile, int64_t rowBegin);
+
 /** Lanes of `tile` that row `row` keeps. */
 uint32_t keptLanes(const PrefillMask& mask, const TileRef& tile, int64_t row);
 
