@@ -132,7 +132,7 @@ describe("cats", () => {
     const a = new Float32Array(neurons);
     const h = new Float32Array(neurons);
     const y = new Float32Array(hidden);
-    operations.linear(Float32Array.from(x), 1, dense(gate), a);
+    operations.linear(Float32Array.from(x), 1, operations.packWeight(dense(gate), "f32"), a);
     operations.gatedLinear(Float32Array.from(x), a, upWeight, "silu", h);
     operations.linear(h, 1, downWeight, y, false, 1);
     const { selection } = upWeight;
@@ -141,7 +141,7 @@ describe("cats", () => {
 
   function gates(x: number[]): Float32Array {
     const a = new Float32Array(neurons);
-    operations.linear(Float32Array.from(x), 1, dense(gate), a);
+    operations.linear(Float32Array.from(x), 1, operations.packWeight(dense(gate), "f32"), a);
     operations.gatedActivation(a, new Float32Array(neurons).fill(1), neurons, "silu");
     return a;
   }

@@ -10,7 +10,7 @@ import type { CatsOptions } from "./options.js";
 import { thresholdOf } from "./threshold.js";
 
 /**
- * CATS (arXiv 2404.08763, Section 3): a neuron of a gated MLP counts only if its activated gate a = act(W_gate x) exceeds a threshold in magnitude.
+ * CATS (arXiv 2404.08763): a neuron of a gated MLP counts only if its activated gate a = act(W_gate x) exceeds a threshold in magnitude.
  * gate_proj stays dense; of up_proj only the rows of counting neurons are read, of down_proj only their columns, for the inputs of all others are 0.
  * The threshold of a layer is a quantile of |a| over the calibration text. Attention is left alone.
  *

@@ -1,4 +1,12 @@
-import type { DenseWeight, Fixture, FixtureRunner, GatedRowsWeight, Operations, Projection } from "@winnow/core";
+import type {
+  DenseWeight,
+  Fixture,
+  FixtureRunner,
+  GatedRowsWeight,
+  LinearWeight,
+  Operations,
+  Projection,
+} from "@winnow/core";
 import { cats } from "./cats.js";
 import { edges } from "./threshold.js";
 
@@ -7,7 +15,7 @@ export const fixtures: FixtureRunner = { kinds: ["cats"], run };
 function run({ params, tensors }: Fixture, operations: Operations): Record<string, ArrayLike<number>> {
   const { hidden, inter, run: tokens } = params as Record<string, number>;
   const data = (name: string) => tensors.get(name)!.data as Float32Array;
-  const gate = dense(data("in.w.gate"), inter, hidden);
+  const gate = operations.packWeight(dense(data("in.w.gate"), inter, hidden), "f32");
   const calibration = data("in.x_calib");
   const activatedGate = activatedGates(calibration, gate, operations);
   const shares = params.shares as number[];
@@ -45,7 +53,7 @@ function run({ params, tensors }: Fixture, operations: Operations): Record<strin
   return { "mid.edges": edges, "out.thresholds": thresholds, "out.keep": keep, "out.y": y };
 }
 
-function activatedGates(x: Float32Array, gate: DenseWeight, operations: Operations): Float32Array {
+function activatedGates(x: Float32Array, gate: LinearWeight, operations: Operations): Float32Array {
   const rows = x.length / gate.inFeatures;
   const activated = new Float32Array(rows * gate.outFeatures);
   operations.linear(x, rows, gate, activated);
