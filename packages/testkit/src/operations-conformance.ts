@@ -1,16 +1,17 @@
-import type { LayerOperations, OperationName } from "@winnow/core";
+import type { LayerOperations, LinearFormat, OperationName } from "@winnow/core";
 import { afterAll, beforeAll, describe } from "vitest";
 import { cacheSuite } from "./conformance/cache.js";
 import { decodeAttentionSuite } from "./conformance/decode-attention.js";
 import { elementwiseSuite } from "./conformance/elementwise.js";
 import { linearSuite } from "./conformance/linear.js";
+import { allFormats } from "./conformance/malformed-weights.js";
 import { prefillAttentionSuite } from "./conformance/prefill-attention.js";
 import { primitivesSuite } from "./conformance/primitives.js";
 
 /** Operations that are loaded when a test runs, not yet when it is declared. */
 export type LoadedOperations = () => LayerOperations;
 
-const suites: Record<OperationName, (operations: LoadedOperations) => void> = {
+const suites: Record<OperationName, (operations: LoadedOperations, formats: readonly LinearFormat[]) => void> = {
   linear: linearSuite,
   elementwise: elementwiseSuite,
   cache: cacheSuite,
@@ -29,11 +30,14 @@ export interface OperationsUnderTest {
  * hand-made cases, and arguments that must be refused.
  *
  * `load` is called once, before the first test. `names` lists the operations that it implements; every method of them is tested.
+ * `formats` lists the weight formats that its `linear` takes and, where the format is made from a dense weight, its `encodeWeight` writes;
+ * compressed and selecting formats that are not listed must be refused.
  */
 export function describeOperations(
   title: string,
   load: () => OperationsUnderTest | Promise<OperationsUnderTest>,
   names: readonly OperationName[] = Object.keys(suites) as OperationName[],
+  formats: readonly LinearFormat[] = allFormats,
 ): void {
   describe(title, () => {
     let loaded: OperationsUnderTest;
@@ -43,6 +47,6 @@ export function describeOperations(
     afterAll(async () => {
       await loaded?.close?.();
     });
-    for (const name of names) suites[name](() => loaded.operations as LayerOperations);
+    for (const name of names) suites[name](() => loaded.operations as LayerOperations, formats);
   });
 }

@@ -1,10 +1,22 @@
-import { type DenseWeight, type FloatDtype, fromBf16, toBf16 } from "@winnow/core";
+import {
+  type DenseWeight,
+  type FloatDtype,
+  fromBf16,
+  type LinearFormat,
+  type LinearWeight,
+  toBf16,
+} from "@winnow/core";
 import { createReference } from "@winnow/kernels-reference";
 import { describe, expect, it } from "vitest";
 import type { LoadedOperations } from "../operations-conformance.js";
 import { Seeded, toStored } from "../seeded.js";
 import { dotTolerance, expectClose } from "../tolerance.js";
+import { channelsSuite } from "./channels-linear.js";
+import { gatedRowsSuite } from "./gated-rows-linear.js";
+import { unsupportedSuite } from "./malformed-weights.js";
 import { refuses } from "./refusals.js";
+import { compressedLinearSuite } from "./sparse-linear.js";
+import { weightFormatsSuite } from "./weight-formats.js";
 
 const reference = createReference();
 
@@ -26,7 +38,14 @@ const shapes = [
 const dtypes: readonly FloatDtype[] = ["f32", "bf16"];
 const cases = dtypes.flatMap((dtype) => shapes.map((shape) => [dtype, ...shape] as const));
 
-export function linearSuite(operations: LoadedOperations): void {
+/** @param formats The weight formats to test; others must be refused. */
+export function linearSuite(operations: LoadedOperations, formats: readonly LinearFormat[]): void {
+  weightFormatsSuite(operations, formats);
+  compressedLinearSuite(operations, formats);
+  if (formats.includes("channels")) channelsSuite(operations);
+  if (formats.includes("gated-rows")) gatedRowsSuite(operations);
+  unsupportedSuite(operations, formats);
+
   describe("packWeight", () => {
     it.each(cases)(
       "%s: panels for %i rows, in %i, out %i, have the declared layout",
@@ -34,8 +53,7 @@ export function linearSuite(operations: LoadedOperations): void {
         const weight = randomWeight(new Seeded(3), inFeatures, outFeatures, "f32", true);
         const packed = operations().packWeight(weight, dtype);
         expect(packed).toMatchObject({ dtype, inFeatures, outFeatures });
-        expect(packed.data.buffer).toBeInstanceOf(SharedArrayBuffer);
-        if (packed.format === "dense-panel16") expect(packed.data).toEqual(reference.packWeight(weight, dtype).data);
+        expectPacked(packed, weight, dtype);
       },
     );
 
@@ -44,7 +62,7 @@ export function linearSuite(operations: LoadedOperations): void {
       for (const dtype of dtypes) {
         const packed = operations().packWeight(weight, dtype);
         expect(packed.dtype).toBe(dtype);
-        if (packed.format === "dense-panel16") expect(packed.data).toEqual(reference.packWeight(weight, dtype).data);
+        expectPacked(packed, weight, dtype);
       }
     });
 
@@ -132,11 +150,18 @@ export function linearSuite(operations: LoadedOperations): void {
         "a packed weight that lost an element",
         (o) => {
           const packed = o.packWeight(small(), "f32");
-          return o.linear(new Float32Array(3), 1, { ...packed, data: packed.data.slice(1) }, new Float32Array(2));
+          const data = (packed as DenseWeight).data.slice(1);
+          return o.linear(new Float32Array(3), 1, { ...packed, data } as LinearWeight, new Float32Array(2));
         },
       ],
     ]);
   });
+}
+
+/** Shared memory, and where it is panels, those of the reference. */
+function expectPacked(packed: LinearWeight, weight: DenseWeight, dtype: FloatDtype): void {
+  expect((packed as DenseWeight).data.buffer).toBeInstanceOf(SharedArrayBuffer);
+  if (packed.format === "dense-panel16") expect(packed).toMatchObject(reference.packWeight(weight, dtype));
 }
 
 function small(): DenseWeight {
