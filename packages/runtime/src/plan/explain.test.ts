@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { calibrationSchema } from "../config/weights.js";
 import { explainPlan } from "./explain.js";
 import type { Plan } from "./plan.js";
 
@@ -10,6 +11,7 @@ const plan: Plan = {
     architecture: "llama",
     shape: { layers: 4, queryHeads: 4, kvHeads: 2, headDim: 16, contextLength: 512 },
     slidingWindow: [null, null, null, null],
+    weightFormats: [],
   },
   precision: "bf16",
   workers: 2,
@@ -22,6 +24,7 @@ const plan: Plan = {
       elementwise: "native",
       cache: "native",
       primitives: "native",
+      linearAlgebra: "native",
     },
     isa: "x86_avx2",
   },
@@ -37,6 +40,7 @@ const plan: Plan = {
     { layers: [0, 1, 3], kvPruner: "window", options: {} },
     { layers: [2], kvPruner: "window", options: { width: 9 } },
   ],
+  weights: { sparsifiers: [], calibration: calibrationSchema.parse({}), format: "auto" },
   plugins: [{ id: "band", url: "file:///p.js", package: "winnow-plugin-band", version: "1.2.3" }],
   provenance: [
     {
@@ -61,7 +65,7 @@ describe("explainPlan", () => {
 precision   bf16 (projections, attention, KV cache)
 workers     2, each with 1 thread inside an operation
 kernels     onnx: linear
-            native: prefillAttention, decodeAttention, elementwise, cache, primitives
+            native: prefillAttention, decodeAttention, elementwise, cache, primitives, linearAlgebra
             instruction set: x86_avx2
 prefill     layers 0: dense
             layers 1-2, heads 0: dense

@@ -17,7 +17,13 @@ const fixture = (name: string) => join(root, "packages/models/fixtures/arch", na
 
 const layers = 6;
 const shape = { layers, queryHeads: 4, kvHeads: 2, headDim: 16, contextLength: 512 };
-const llama: PlannedModel = { folder: "m", architecture: "llama", shape, slidingWindow: Array(layers).fill(null) };
+const llama: PlannedModel = {
+  folder: "m",
+  architecture: "llama",
+  shape,
+  slidingWindow: Array(layers).fill(null),
+  weightFormats: [],
+};
 const emptyFolder = tempFolder();
 
 /** Plans p.yaml in `folder` for a model of 6 layers, 4 query and 2 KV heads; kernels that are not built here may fall back. */

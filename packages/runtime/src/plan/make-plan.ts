@@ -8,7 +8,7 @@ import type { Plan, PlannedModel, PluginModule, ProvenanceEntry } from "./plan.j
 import { planDecode } from "./plan-decode.js";
 import { planKernels } from "./plan-kernels.js";
 import { planPrefill } from "./plan-prefill.js";
-import { planWeights } from "./plan-weights.js";
+import { planWeights, possibleFormats } from "./plan-weights.js";
 import type { PluginChoice } from "./plugin-choice.js";
 
 /** Forms that a masker may return; a plan with one must have kernels for all of them. */
@@ -39,7 +39,11 @@ export async function makePlan(
   const kernelPlugins = registry.list().filter(({ kind }) => kind === "kernel");
   const { kernels, fallbacks } = await planKernels(
     document,
-    { precision: config.precision, maskForms: isDense ? ["dense"] : allMaskForms },
+    {
+      precision: config.precision,
+      maskForms: isDense ? ["dense"] : allMaskForms,
+      weightFormats: [...model.weightFormats, ...possibleFormats(weights.planned)],
+    },
     { modules: kernelPlugins.map(moduleOf), shape: model.shape },
   );
   const usedKernels = kernelPlugins.map(({ id }) => id).filter((id) => Object.values(kernels.assignment).includes(id));

@@ -5,5 +5,12 @@ import type { PlannedModel } from "./plan.js";
 export function readModelInfo(path: string): PlannedModel {
   const folder = openModelFolder(path);
   const { architecture, layers, queryHeads, kvHeads, headDim, contextLength, slidingWindow } = readModelConfig(folder);
-  return { folder: path, architecture, shape: { layers, queryHeads, kvHeads, headDim, contextLength }, slidingWindow };
+  const formats = [...folder.matrices.values()].map(({ description }) => description.format);
+  return {
+    folder: path,
+    architecture,
+    shape: { layers, queryHeads, kvHeads, headDim, contextLength },
+    slidingWindow,
+    weightFormats: [...new Set(formats)],
+  };
 }

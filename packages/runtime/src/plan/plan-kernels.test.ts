@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { LinearFormat } from "@winnow/core";
 import { nativeKernels } from "@winnow/kernels-native";
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../config/config.js";
@@ -9,19 +10,31 @@ import { planKernels } from "./plan-kernels.js";
 
 const shape = { layers: 2, queryHeads: 4, kvHeads: 2, headDim: 16, contextLength: 512 };
 const sparse = ["dense", "band", "blocks", "vertical-slash", "ranges"];
-const operations = ["linear", "prefillAttention", "decodeAttention", "elementwise", "cache", "primitives"];
+const operations = [
+  "linear",
+  "prefillAttention",
+  "decodeAttention",
+  "elementwise",
+  "cache",
+  "primitives",
+  "linearAlgebra",
+];
 /** Every operation on the reference kernels, so that a test does not depend on what is built on this machine. */
 const allReference = operations.map((operation) => `${operation}: reference`).join(", ");
 
 interface Needs {
   readonly precision?: "f32" | "bf16";
   readonly maskForms?: readonly string[];
+  readonly weightFormats?: readonly LinearFormat[];
   readonly modules?: readonly PluginModule[];
 }
 
-function plan(kernels: string, { precision = "f32", maskForms = ["dense"], modules = [] }: Needs = {}) {
+function plan(
+  kernels: string,
+  { precision = "f32", maskForms = ["dense"], weightFormats = [], modules = [] }: Needs = {},
+) {
   const document = parseConfig(`model: m\nkernels: { ${kernels} }\n`, { file: "p.yaml" });
-  return planKernels(document, { precision, maskForms }, { modules, shape });
+  return planKernels(document, { precision, maskForms, weightFormats }, { modules, shape });
 }
 
 /** An installed kernel plugin; `fields` is the source text of what its kernel package overrides. */
@@ -55,6 +68,7 @@ describe("planKernels: forced kernels", () => {
       { maskForms: sparse },
       'cannot be "onnx": its prefillAttention kernels do not take band masks',
     ],
+    ["linear: onnx", { weightFormats: ["bitmap"] }, 'cannot be "onnx": its linear kernels do not take bitmap weights'],
     ["linear: nativ", {}, 'must be auto or one of native, onnx, reference, got "nativ". Did you mean "native"?'],
   ] as const)("planKernels refuses %s for %j", async (forced, needs, expected) => {
     const kernels = `${allReference.replace(new RegExp(`${forced.split(":")[0]}: reference`), forced)}, fallback: allow`;

@@ -1,6 +1,7 @@
 import {
   type FloatDtype,
   type KernelPackage,
+  type LinearFormat,
   type OperationName,
   operationMethods,
   type WinnowError,
@@ -16,6 +17,8 @@ export interface KernelNeeds {
   readonly precision: FloatDtype;
   /** Mask forms that the planned maskers may return. */
   readonly maskForms: readonly string[];
+  /** Formats of matrices besides the dense ones, which every package packs as it likes. */
+  readonly weightFormats: readonly LinearFormat[];
 }
 
 export interface KernelPlan {
@@ -93,12 +96,17 @@ class KernelPlanner {
   private mismatch(candidate: KernelPackage, operation: OperationName): string | undefined {
     const descriptors = candidate.kernels.filter((kernel) => kernel.operation === operation);
     if (descriptors.length === 0) return `it has no ${operation} kernel`;
-    const { precision, maskForms } = this.needs;
+    const { precision } = this.needs;
     const typed = descriptors.filter((kernel) => kernel.dtypes.includes(precision));
     if (typed.length === 0) return `its ${operation} kernels do not take ${precision}`;
-    if (operation !== "prefillAttention") return undefined;
-    const missing = maskForms.find((form) => typed.every((kernel) => !kernel.formats?.includes(form)));
-    return missing === undefined ? undefined : `its ${operation} kernels do not take ${missing} masks`;
+    const [formats, what] = this.operands(operation);
+    const missing = formats.find((format) => typed.every((kernel) => !kernel.formats?.includes(format)));
+    return missing === undefined ? undefined : `its ${operation} kernels do not take ${missing} ${what}`;
+  }
+
+  private operands(operation: OperationName): [formats: readonly string[], what: string] {
+    if (operation === "prefillAttention") return [this.needs.maskForms, "masks"];
+    return [operation === "linear" ? this.needs.weightFormats : [], "weights"];
   }
 
   /** A package that comes first and takes the operands is missing on this machine: only if the configuration allows another in its place. */

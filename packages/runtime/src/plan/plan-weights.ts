@@ -1,4 +1,4 @@
-import { type ModelShape, type PluginKind, type Projection, projections } from "@winnow/core";
+import { type LinearFormat, type ModelShape, type PluginKind, type Projection, projections } from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
 import type { ConfigPath } from "../config/path.js";
 import type { Selection } from "../config/selection.js";
@@ -30,6 +30,16 @@ export async function planWeights(
     sparsifiers.push(...entry.sparsifiers);
   }
   return { planned: { sparsifiers, calibration, format: weightFormat }, choices };
+}
+
+/** Formats other than the dense ones that the planned sparsifiers and the configured format may give matrices. */
+export function possibleFormats({ sparsifiers, format }: PlannedWeights): LinearFormat[] {
+  const formats: LinearFormat[] = sparsifiers.length > 0 ? ["channels", "gated-rows"] : [];
+  if (format === "bitmap" || format === "bitmap-int8") formats.push("bitmap");
+  if (format === "groups") formats.push("groups");
+  if (format === "int8") formats.push("int8-panel16");
+  if (format === "auto" && sparsifiers.length > 0) formats.push("bitmap", "groups");
+  return formats;
 }
 
 async function planEntry(document: ConfigDocument, registry: PluginRegistry, shape: ModelShape, index: number) {

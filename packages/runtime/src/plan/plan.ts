@@ -1,4 +1,4 @@
-import type { FloatDtype, ModelShape, OperationName, Projection, SourceLocation } from "@winnow/core";
+import type { FloatDtype, LinearFormat, ModelShape, OperationName, Projection, SourceLocation } from "@winnow/core";
 import type { CalibrationSettings, WeightFormatChoice } from "../config/weights.js";
 
 /**
@@ -32,6 +32,8 @@ export interface PlannedModel {
   readonly shape: ModelShape;
   /** Sliding window of each layer of the model itself; null: none. */
   readonly slidingWindow: readonly (number | null)[];
+  /** Formats of the matrices that the folder holds in compact form; empty for an ordinary model. */
+  readonly weightFormats: readonly LinearFormat[];
 }
 
 export interface PlannedKernels {
