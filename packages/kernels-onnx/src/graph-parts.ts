@@ -1,13 +1,13 @@
-import type { Activation, LinearWeight } from "@winnow/core";
+import type { Activation } from "@winnow/core";
 import { MICROSOFT, type OnnxGraph } from "./onnx-model.js";
-import { denseRows } from "./weights.js";
+import { denseRows, type FloatWeight } from "./weights.js";
 
 /** `to` of a Cast. */
 const FLOAT32 = 1;
 const BFLOAT16 = 16;
 
 /** Adds `x * weight^T + bias` for x `[rows, in]`, rounded to bf16 first if the weight is (see `DensePanelWeight`). Gemm with transB takes model files' layout as it is and packs it once, when the session is made. */
-export function project(graph: OnnxGraph, name: string, x: string, weight: LinearWeight): string {
+export function project(graph: OnnxGraph, name: string, x: string, weight: FloatWeight): string {
   const { outFeatures, inFeatures, bias, dtype } = weight;
   const input = dtype === "bf16" ? graph.node("Cast", [graph.node("Cast", [x], { to: BFLOAT16 })], { to: FLOAT32 }) : x;
   const inputs = [input, graph.initializer(`${name}.weight`, denseRows(weight), [outFeatures, inFeatures])];

@@ -1,16 +1,17 @@
 import {
   type DenseWeight,
   type FloatDtype,
-  fromBf16,
   type KernelPackage,
   type LinearWeight,
+  sharedFloats,
   toBf16,
   WinnowError,
+  weightBytes,
 } from "@winnow/core";
 import { createOnnxAttention } from "./attention.js";
 import { createOnnxDense, type LinearHandle } from "./linear.js";
 import { onnxRuntimeStatus } from "./onnx-runtime.js";
-import { checkWeight } from "./weights.js";
+import { checkWeight, denseRows } from "./weights.js";
 
 /**
  * ONNX Runtime as a kernel package: projections (weights of either type, sums in float32) and dense attention in float32.
@@ -38,7 +39,14 @@ export const onnxKernels: KernelPackage = {
       isa: "onnxruntime",
       operations: {
         packWeight: shareDense,
-        linear: (x, rows, weight, out, accumulate) => dense.linear(handleOf(weight), x, rows, out, accumulate),
+        encodeWeight: (_, { format }) => unsupported(`encode weights as ${format}`),
+        decodeWeight: (weight) => shareDense(weight, checkWeight(weight).dtype),
+        // None of its formats has a selection: sparse rows are like the others.
+        async linear(x, rows, weight, out, accumulate) {
+          await dense.linear(handleOf(weight), x, rows, out, accumulate);
+          return rows === 0 ? 0 : weightBytes(weight);
+        },
+        gatedLinear: () => unsupported("select rows of a gated MLP"),
         prefillAttention: attention.prefillAttention,
       },
       prepareWeight: (weight) =>
@@ -52,20 +60,24 @@ export const onnxKernels: KernelPackage = {
 };
 
 /** Row-major in shared memory; ONNX Runtime lays weights out itself. */
-function shareDense(weight: DenseWeight, dtype: FloatDtype): DenseWeight {
-  checkWeight(weight);
+function shareDense(weight: LinearWeight, dtype: FloatDtype): DenseWeight {
+  const checked = checkWeight(weight);
+  const { outFeatures, inFeatures, bias } = checked;
   if (dtype !== "f32" && dtype !== "bf16") {
     throw new WinnowError(
       "ERR_OPERATION_ARGUMENT",
       `Cannot pack a weight as "${dtype}": expected f32 or bf16. Name one of them.`,
     );
   }
-  const { length } = weight.data;
-  const data =
-    dtype === "f32"
-      ? new Float32Array(new SharedArrayBuffer(4 * length))
-      : new Uint16Array(new SharedArrayBuffer(2 * length));
-  if (weight.dtype === dtype) data.set(weight.data);
-  else for (let i = 0; i < length; i++) data[i] = dtype === "f32" ? fromBf16(weight.data[i]) : toBf16(weight.data[i]);
-  return { ...weight, dtype, data };
+  const rows = denseRows(checked);
+  const data = sharedFloats(dtype, rows.length);
+  data.set(dtype === "f32" ? rows : rows.map(toBf16));
+  return { format: "dense", dtype, outFeatures, inFeatures, data, ...(bias && { bias }) };
+}
+
+function unsupported(what: string): never {
+  throw new WinnowError(
+    "ERR_KERNEL_UNSUPPORTED",
+    `ONNX Runtime cannot ${what}: it multiplies with dense weights only. Use another kernel package for linear.`,
+  );
 }

@@ -4,7 +4,7 @@ import { activate, project } from "./graph-parts.js";
 import { OnnxGraph } from "./onnx-model.js";
 import { checkThreads, loadOnnxRuntime, privateView } from "./onnx-runtime.js";
 import { LazySessions } from "./sessions.js";
-import { checkWeight } from "./weights.js";
+import { checkWeight, type FloatWeight } from "./weights.js";
 
 /** A prepared projection: the sizes that it takes. */
 export interface LinearHandle {
@@ -17,9 +17,9 @@ export interface LinearHandle {
 export type MlpHandle = LinearHandle & { readonly kind: "mlp" };
 
 export interface MlpWeights {
-  readonly gate: LinearWeight;
-  readonly up: LinearWeight;
-  readonly down: LinearWeight;
+  readonly gate: FloatWeight;
+  readonly up: FloatWeight;
+  readonly down: FloatWeight;
   readonly activation: Activation;
 }
 
@@ -64,8 +64,7 @@ export function createOnnxDense(options: { readonly threads: number }): OnnxDens
 
   return {
     prepare(name, weights) {
-      const list = "format" in weights ? [weights] : weights;
-      checkGroup(name, list);
+      const list = checkGroup(name, "format" in weights ? [weights] : weights);
       const handle = { name, inFeatures: list[0].inFeatures, outFeatures: sumOutFeatures(list) };
       sessions.add(handle, () => linearGraph(handle, list));
       return handle;
@@ -83,7 +82,7 @@ export function createOnnxDense(options: { readonly threads: number }): OnnxDens
   };
 }
 
-function linearGraph({ name, inFeatures, outFeatures }: LinearHandle, weights: readonly LinearWeight[]): OnnxGraph {
+function linearGraph({ name, inFeatures, outFeatures }: LinearHandle, weights: readonly FloatWeight[]): OnnxGraph {
   const graph = new OnnxGraph(name);
   const x = graph.input("x", "float32", ["rows", inFeatures]);
   const parts = weights.map((weight, i) => project(graph, `part${i}`, x, weight));
@@ -106,10 +105,10 @@ function sumOutFeatures(weights: readonly LinearWeight[]): number {
   return weights.reduce((sum, weight) => sum + weight.outFeatures, 0);
 }
 
-function checkGroup(name: string, weights: readonly LinearWeight[]): void {
-  for (const weight of weights) checkWeight(weight);
+function checkGroup(name: string, list: readonly LinearWeight[]): readonly FloatWeight[] {
+  const weights = list.map(checkWeight);
   const widths = new Set(weights.map((weight) => weight.inFeatures));
-  if (widths.size === 1) return;
+  if (widths.size === 1) return weights;
   throw new WinnowError(
     "ERR_OPERATION_ARGUMENT",
     `Cannot prepare "${name}": its weights must be one or more and have equal inFeatures, got [${[...widths].join(", ")}]. Prepare the others apart.`,
