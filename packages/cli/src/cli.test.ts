@@ -219,12 +219,10 @@ describe("Ctrl-C", () => {
 
   test("twice ends at once, whatever runs", async () => {
     const file = yaml("twice.yaml", `  - compare: { prompt: ${prompt}, maxNewTokens: 16 }`);
-    let sent = false;
-    const ended = await winnow(["run", file], ({ out }, child) => {
-      if (sent || !out.includes("dense: ")) return;
-      sent = true;
-      child.kill("SIGINT");
-      setTimeout(() => child.kill("SIGINT"), 20);
+    const sent = { first: false, second: false };
+    const ended = await winnow(["run", file], ({ out, err }, child) => {
+      if (!sent.first && out.includes("dense: ")) sent.first = child.kill("SIGINT");
+      if (!sent.second && err.includes("Press Ctrl-C again")) sent.second = child.kill("SIGINT");
     });
     // Between the two the first may have had its effect already.
     expect(["SIGINT", 130]).toContain(ended.killedBy ?? ended.status);

@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { createEngine, type Engine, type GenerateInput } from "@winnow/runtime";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   allTokens,
   answerBits,
@@ -93,7 +95,6 @@ describe("An aborted signal", () => {
 });
 
 describe("A plugin", () => {
-  const endless = "() => ({ plan() { for (;;) {} } })";
   const exits = "() => ({ plan() { process.exit(1); } })";
   const throwsLater = `() => ({ plan() {
     setImmediate(() => { throw new Error("late"); });
@@ -107,13 +108,21 @@ describe("A plugin", () => {
     });
 
   test("in an endless loop is ended by an abort, and its worker is replaced", () =>
-    withMasker(endless, 1, async (engine) => {
-      await expectAborted((signal, abort) => {
-        // Nothing tells that the loop has begun, but nothing else can hold this task up for long either.
-        setTimeout(abort, 300);
-        return engine.generate({ ids: someIds(100) }, { signal }).text();
+    withFolder(async (folder) => {
+      const begun = join(folder, "begun");
+      const endless = `() => ({ plan() {
+        process.getBuiltinModule("node:fs").writeFileSync(${JSON.stringify(begun)}, "");
+        for (;;) {}
+      } })`;
+      await withMasker(endless, 1, async (engine) => {
+        await expectAborted(async (signal, abort) => {
+          const text = engine.generate({ ids: someIds(100) }, { signal }).text();
+          await vi.waitFor(() => expect(existsSync(begun)).toBe(true), { timeout: 20_000 });
+          abort();
+          return text;
+        });
+        expect(await allTokens(engine.generate("Go on", { maxNewTokens: 3, dense: true }))).toHaveLength(3);
       });
-      expect(await allTokens(engine.generate("Go on", { maxNewTokens: 3, dense: true }))).toHaveLength(3);
     }));
 
   test("that exits fails its own run with ERR_WORKER_DIED and what to do; other sequences go on", () =>
