@@ -49,9 +49,15 @@ export interface WeightSparsifier {
 
 /** Values are plain data; they travel between threads. */
 export interface WeightSurvey {
-  measure(context: Omit<WeightContext, "statistics" | "survey">): unknown;
-  /** Measured values in order of layers and projections; the result is `context.survey` of every matrix. */
-  combine(matrices: readonly SurveyedMatrix[]): unknown;
+  /** How often all matrices are measured; 1 unless given. */
+  readonly passes?: number;
+  /** From the second pass on, `context.survey` is what `combine` returned for the pass before. */
+  measure(context: Omit<WeightContext, "statistics">): unknown;
+  /**
+   * Measured values in order of layers and projections; the result of the last pass is `context.survey` of every matrix.
+   * `previous`: result of the pass before.
+   */
+  combine(matrices: readonly SurveyedMatrix[], previous?: unknown): unknown;
 }
 
 export interface SurveyedMatrix {
@@ -73,6 +79,8 @@ export interface WeightContext {
   /** Type in which formats that the sparsifier makes itself should hold their values. */
   readonly dtype: FloatDtype;
   readonly operations: Operations;
+  /** Takes facts about the result for the run's report, e.g. a threshold and the share that it skips; absent where nobody listens. */
+  readonly report?: (facts: Readonly<Record<string, string | number>>) => void;
 }
 
 /** Small form: only scores weights. `core` removes the lowest per {@link SparsityPattern}. */

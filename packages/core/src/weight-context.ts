@@ -1,0 +1,39 @@
+import { WinnowError } from "./errors.js";
+import type { DenseWeight } from "./linear-weight.js";
+import { floatValues } from "./weight-scorer.js";
+import type { StatisticName, WeightContext } from "./weight-sparsifier.js";
+
+/** Statistics whose size follows from the number of inputs alone. */
+type InputStatistic = Exclude<StatisticName, "inputs" | "activatedGate">;
+
+type Place = Pick<WeightContext, "layer" | "projection">;
+
+/** Values of a matrix as float32. Throws `ERR_MODEL_TENSOR` for NaN or infinity, which no score can rank. */
+export function finiteWeights({ layer, projection }: Place, weight: DenseWeight): Float32Array {
+  const values = floatValues(weight);
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return values;
+  const [o, i] = [Math.floor(bad / weight.inFeatures), bad % weight.inFeatures];
+  throw new WinnowError(
+    "ERR_MODEL_TENSOR",
+    `Cannot prune ${projection} of layer ${layer}: weight (${o}, ${i}) is ${values[bad]}, expected a finite number. Check the model's file.`,
+  );
+}
+
+/** A statistic of a matrix's inputs. Throws `ERR_CALIBRATION` where it is absent, of another size, or not finite. */
+export function statisticOf(context: WeightContext, name: InputStatistic): Float32Array {
+  const values = context.statistics[name];
+  const problem = values ? problemOf(values, name, context.weight.inFeatures) : "is absent";
+  if (!problem) return values!;
+  throw new WinnowError(
+    "ERR_CALIBRATION",
+    `Cannot prune ${context.projection} of layer ${context.layer}: statistic "${name}" ${problem}.`,
+  );
+}
+
+function problemOf(values: Float32Array, name: InputStatistic, inFeatures: number): string | undefined {
+  const expected = name === "hessian" ? inFeatures * inFeatures : inFeatures;
+  if (values.length !== expected) return `holds ${values.length} numbers, expected ${expected}`;
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  return bad < 0 ? undefined : `is ${values[bad]} at ${bad}, expected finite numbers`;
+}
