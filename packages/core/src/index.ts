@@ -18,5 +18,6 @@ export * from "./options.js";
 export * from "./plugin.js";
 export * from "./tensor.js";
 export * from "./tune.js";
+export * from "./weight-context.js";
 export * from "./weight-scorer.js";
 export * from "./weight-sparsifier.js";
