@@ -61,6 +61,16 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
       run(async (context) => (await import("./commands/verify.js")).verifyCommand(folder, options, context)),
     );
 
+  program
+    .command("inspect <model>")
+    .description("zeros, N:M patterns and bytes of every matrix of a model, and which formats would profit")
+    .option(...json)
+    .option("--layers <list>", "layers to look at, such as 0,2-4")
+    .option("--histogram", "weights by magnitude")
+    .action((model, options) =>
+      run(async (context) => (await import("./commands/inspect.js")).inspectCommand(model, options, context)),
+    );
+
   addSharedOptions(program.command("tune <plugin> <config>").description("search a plugin's options on a model"))
     .option(...json)
     .option("--length <tokens>", "length of calibration prompts", integerOption("--length", 16), 8192)
@@ -80,13 +90,10 @@ async function main(): Promise<void> {
   const interrupt = new AbortController();
   // Once only: a second Ctrl-C finds no handler and ends the process at once, whatever its threads do.
   process.once("SIGINT", () => {
+    notice("Stopping. Press Ctrl-C again to end at once.");
     interrupt.abort(new WinnowError("ERR_CANCELLED", "Stopped by Ctrl-C."));
   });
-  // A reader that has seen enough (`| head`) closes the pipe; that is not a failure.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
+  // A reader that has seen enough (`| head`) closes the pipe.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(READER_GONE);
     throw error;

@@ -12,6 +12,24 @@ export function fromF16(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
+/** The float16 bits nearest to a number, ties to even; from 65520 on they are infinite. */
+export function toF16(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (Number.isNaN(value)) return 0x7e00;
+  if (size >= 65520) return sign | 0x7c00;
+  // Numbers of one binade are equally spaced; below 2^-14 the spacing stays that of the smallest.
+  const exponent = Math.max(size === 0 ? -14 : Math.floor(Math.log2(size)), -14);
+  const steps = roundToEven(size / 2 ** (exponent - 10));
+  return sign | (steps + (exponent + 14) * 1024);
+}
+
+function roundToEven(x: number): number {
+  const down = Math.floor(x);
+  const rest = x - down;
+  return rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
+}
+
 /**
  * Index of the first element that is NaN, infinite, or (with `target` bf16) would be rounded to infinity; -1 if there is none.
  * Works on the bits: O(n), about 1 ns an element.

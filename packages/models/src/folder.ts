@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { WinnowError } from "@winnow/core";
+import { type CompactMatrix, splitFile } from "./compact/matrix.js";
 import { describe, isJsonObject, type JsonObject, readJsonObject } from "./json.js";
 import { readSafetensorsHeader, type SafetensorsFile } from "./safetensors.js";
 import type { TensorEntry } from "./safetensors-entries.js";
@@ -18,12 +19,16 @@ export interface ModelFolder {
   readonly config: JsonObject;
   /** generation_config.json, `{}` if there is none. */
   readonly generationConfig: JsonObject;
-  /** All tensors of `model.safetensors`, or of all shards together. */
+  /** All plain tensors of `model.safetensors`, or of all shards together. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Matrices that stand in the compact format instead; none in the folder of another program. */
+  readonly matrices: ReadonlyMap<string, CompactMatrix>;
+  /** What was done to the weights, if `writeModel` wrote them. */
+  readonly provenance?: JsonObject;
 }
 
-const WEIGHTS = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+export const WEIGHTS = "model.safetensors";
+export const INDEX = "model.safetensors.index.json";
 
 /**
  * Opens a Hugging Face folder: config.json, then model.safetensors or the shards that model.safetensors.index.json lists.
@@ -39,7 +44,7 @@ export function openModelFolder(path: string): ModelFolder {
     path,
     config: readJsonObject(join(path, "config.json"), "ERR_MODEL_CONFIG"),
     generationConfig: existsSync(generationPath) ? readJsonObject(generationPath, "ERR_MODEL_CONFIG") : {},
-    tensors: readAllHeaders(path),
+    ...sortTensors(path, readAllHeaders(path)),
   };
 }
 
@@ -55,37 +60,62 @@ function checkFolder(path: string): void {
   );
 }
 
-function readAllHeaders(path: string): ReadonlyMap<string, StoredTensor> {
-  if (existsSync(join(path, WEIGHTS))) {
-    const file = readSafetensorsHeader(join(path, WEIGHTS));
-    return new Map([...file.tensors].map(([name, entry]) => [name, { file, entry }]));
+function sortTensors(
+  path: string,
+  files: readonly SafetensorsFile[],
+): Pick<ModelFolder, "tensors" | "matrices" | "provenance"> {
+  const tensors = new Map<string, StoredTensor>();
+  const matrices = new Map<string, CompactMatrix>();
+  const contents = files.map((file) => ({ file, ...splitFile(file) }));
+  for (const { file, ...content } of contents) {
+    for (const entry of content.plain) tensors.set(entry.name, { file, entry });
+    for (const matrix of content.matrices) matrices.set(matrix.name, matrix);
   }
+  for (const [name, { file }] of matrices) {
+    const plain = tensors.get(name);
+    if (plain) throw placedTwice(path, name, file, plain.file);
+  }
+  const provenance = contents.find((content) => content.provenance)?.provenance;
+  return { tensors, matrices, ...(provenance && { provenance }) };
+}
+
+function placedTwice(path: string, name: string, compact: SafetensorsFile, plain: SafetensorsFile): WinnowError {
+  return new WinnowError(
+    "ERR_MODEL_TENSOR",
+    `Cannot open model "${path}": tensor "${name}" stands in it twice, in the compact format in "${basename(compact.path)}" and plain in "${basename(plain.path)}". Download or write the model again.`,
+  );
+}
+
+function readAllHeaders(path: string): readonly SafetensorsFile[] {
+  if (existsSync(join(path, WEIGHTS))) return [readSafetensorsHeader(join(path, WEIGHTS))];
   if (existsSync(join(path, INDEX))) return readShards(path);
   throw openError(path, `it must hold ${WEIGHTS} or ${INDEX}, got ${listing(path)}`, conversionAdvice(path));
 }
 
-function readShards(path: string): ReadonlyMap<string, StoredTensor> {
+function readShards(path: string): readonly SafetensorsFile[] {
   const weightMap = readWeightMap(join(path, INDEX));
-  const tensors = new Map<string, StoredTensor>();
-  for (const shard of new Set(weightMap.values())) {
-    if (!existsSync(join(path, shard))) {
-      throw openError(path, `${INDEX} lists the shard "${shard}", which is missing`, "Download the missing file");
-    }
-    const file = readSafetensorsHeader(join(path, shard));
-    for (const [name, entry] of file.tensors) {
-      if (weightMap.get(name) !== shard) throw misplaced(path, name, shard, weightMap.get(name));
-      tensors.set(name, { file, entry });
-    }
-  }
+  const files = [...new Set(weightMap.values())].map((shard) => readShard(path, shard, weightMap));
+  const found = new Set(files.flatMap((file) => [...file.tensors.keys()]));
   for (const [name, shard] of weightMap) {
-    if (!tensors.has(name)) {
+    if (!found.has(name)) {
       throw new WinnowError(
         "ERR_MODEL_TENSOR",
         `Cannot open model "${path}": ${INDEX} places tensor "${name}" in "${shard}", which does not hold it. Download the index and the shards again.`,
       );
     }
   }
-  return tensors;
+  return files;
+}
+
+function readShard(path: string, shard: string, weightMap: ReadonlyMap<string, string>): SafetensorsFile {
+  if (!existsSync(join(path, shard))) {
+    throw openError(path, `${INDEX} lists the shard "${shard}", which is missing`, "Download the missing file");
+  }
+  const file = readSafetensorsHeader(join(path, shard));
+  for (const name of file.tensors.keys()) {
+    if (weightMap.get(name) !== shard) throw misplaced(path, name, shard, weightMap.get(name));
+  }
+  return file;
 }
 
 function misplaced(path: string, name: string, shard: string, listed: string | undefined): WinnowError {

@@ -1,4 +1,8 @@
 export { type Architecture, type AttentionBias, architectures } from "./architectures.js";
+export type { MatrixDescription } from "./compact/description.js";
+export { type CompactMatrix, readMatrix } from "./compact/matrix.js";
+export type { MatrixSource } from "./compact/matrix-source.js";
+export { type WriteModelOptions, type WrittenModel, writeModel } from "./compact/write-model.js";
 export { type ModelConfig, parseModelConfig, readModelConfig } from "./config.js";
 export {
   type AttentionInputs,
@@ -25,14 +29,30 @@ export type { TensorData, TensorDtype } from "./safetensors-dtype.js";
 export type { TensorEntry } from "./safetensors-entries.js";
 export { type TensorToWrite, writeSafetensors } from "./safetensors-write.js";
 export type { SpecialIds } from "./special-ids.js";
-export { checkTensors, type LayerSpec, type LinearSpec, layerSpec, requiredTensors } from "./tensor-layout.js";
+export {
+  checkTensors,
+  type LayerSpec,
+  type LinearSpec,
+  layerSpec,
+  linearSpecs,
+  requiredTensors,
+} from "./tensor-layout.js";
 export type { TokenStream } from "./token-stream.js";
 export { type DecodeOptions, type EncodeOptions, loadTokenizer, Tokenizer } from "./tokenizer.js";
+export {
+  type MagnitudeBin,
+  profitableFormats,
+  tensorReport,
+  type WeightReport,
+  weightReport,
+} from "./weight-report.js";
 export {
   type LayerWeights,
   type LinearRole,
   type LoadOptions,
   type LoadProgress,
+  loadEmbedding,
+  loadLayer,
   loadWeights,
   type ModelWeights,
 } from "./weights.js";

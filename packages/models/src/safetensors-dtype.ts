@@ -20,7 +20,18 @@ export const tensorArrays = {
 
 export type TensorDtype = keyof typeof tensorArrays;
 
-export type TensorData = InstanceType<(typeof tensorArrays)[TensorDtype]>;
+/** On memory of its own or on shared memory. */
+export type TensorData =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
 
 export function isTensorDtype(name: unknown): name is TensorDtype {
   return typeof name === "string" && Object.hasOwn(tensorArrays, name);
@@ -28,6 +39,11 @@ export function isTensorDtype(name: unknown): name is TensorDtype {
 
 export function bytesPerElement(dtype: TensorDtype): number {
   return tensorArrays[dtype].BYTES_PER_ELEMENT;
+}
+
+/** The bytes of a tensor; no copy. */
+export function bytesOf(data: ArrayBufferView): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 /** The bytes as elements of `dtype`; no copy, so the view must start at a multiple of the element size. */

@@ -43,9 +43,11 @@ function parseEntry(path: string, name: string, value: unknown, dataStart: numbe
     throw fail(`its data_offsets must be two non-negative integers, got ${describe(offsets)}`);
   }
   const [begin, end] = offsets;
-  if (begin > end || end > dataBytes) {
-    throw fail(
-      `its data_offsets must be ascending and at most ${dataBytes}, the bytes in the file, got ${begin}..${end}`,
+  if (begin > end) throw fail(`its data_offsets must be ascending, got ${begin}..${end}`);
+  if (end > dataBytes) {
+    throw fileError(
+      path,
+      `tensor "${name}" must end at data byte ${end}, but the file ends at ${dataBytes}: it is cut off`,
     );
   }
   const elements = shape.reduce((product, size) => product * size, 1);
@@ -72,15 +74,19 @@ function checkCoverage(path: string, sorted: readonly TensorEntry[], dataStart: 
   }
   const covered = position - dataStart;
   if (covered !== dataBytes) {
-    throw new WinnowError(
-      "ERR_MODEL_FILE",
-      `Cannot read "${path}" as safetensors: its tensors must cover all ${dataBytes} data bytes, got ${covered}. Download or convert the file again.`,
-    );
+    throw fileError(path, `its tensors must cover all ${dataBytes} data bytes, got ${covered}`);
   }
 }
 
 function isSizeList(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+function fileError(path: string, problem: string): WinnowError {
+  return new WinnowError(
+    "ERR_MODEL_FILE",
+    `Cannot read "${path}" as safetensors: ${problem}. Download or convert the file again.`,
+  );
 }
 
 function tensorError(path: string, name: string, problem: string): WinnowError {

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { WinnowError } from "@winnow/core";
-import { bytesPerElement, type TensorData, type TensorDtype, tensorArrays } from "./safetensors-dtype.js";
+import { bytesOf, bytesPerElement, type TensorData, type TensorDtype, tensorArrays } from "./safetensors-dtype.js";
 
 export interface TensorToWrite {
   readonly dtype: TensorDtype;
@@ -9,11 +9,17 @@ export interface TensorToWrite {
   readonly data: TensorData | (() => TensorData);
 }
 
-interface PlacedTensor extends TensorToWrite {
+/** What the header says of a tensor. */
+export interface TensorPlace {
   readonly name: string;
+  readonly dtype: TensorDtype;
+  readonly shape: readonly number[];
+  /** From the start of the data. */
   readonly begin: number;
   readonly byteLength: number;
 }
+
+type PlacedTensor = TensorToWrite & TensorPlace;
 
 /**
  * Writes a safetensors file. The bytes go to a temporary name beside the target, which is renamed at the end: a reader never sees half a file,
@@ -69,18 +75,33 @@ function writeFile(path: string, placed: readonly PlacedTensor[], metadata: Read
   }
 }
 
-function headerBytes(placed: readonly PlacedTensor[], metadata: Readonly<Record<string, string>>): Uint8Array {
+/**
+ * Length and header as they stand at the start of a file, filled up with spaces to `bytes`, a multiple of 8 (default: the smallest).
+ * Error: `ERR_OPERATION_ARGUMENT` if it needs more.
+ */
+export function headerBytes(
+  placed: readonly TensorPlace[],
+  metadata: Readonly<Record<string, string>>,
+  bytes?: number,
+): Uint8Array {
   const entries: [string, unknown][] = placed.map(({ name, dtype, shape, begin, byteLength }) => [
     name,
     { dtype, shape, data_offsets: [begin, begin + byteLength] },
   ]);
   if (Object.keys(metadata).length > 0) entries.unshift(["__metadata__", metadata]);
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
-  const padded = Math.ceil(json.length / 8) * 8;
-  const bytes = new Uint8Array(8 + padded).fill(0x20);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
-  bytes.set(json, 8);
-  return bytes;
+  const needed = 8 + Math.ceil(json.length / 8) * 8;
+  const total = bytes ?? needed;
+  if (needed > total) {
+    throw new WinnowError(
+      "ERR_OPERATION_ARGUMENT",
+      `Cannot write a header of ${needed} bytes: ${total} were set aside.`,
+    );
+  }
+  const header = new Uint8Array(total).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(total - 8), true);
+  header.set(json, 8);
+  return header;
 }
 
 function dataBytes(tensor: PlacedTensor): Uint8Array {
@@ -91,11 +112,15 @@ function dataBytes(tensor: PlacedTensor): Uint8Array {
       `Cannot write tensor "${tensor.name}": ${tensor.dtype} of shape [${tensor.shape.join(", ")}] must be a ${tensorArrays[tensor.dtype].name} of ${tensor.byteLength} bytes, got a ${data.constructor.name} of ${data.byteLength}.`,
     );
   }
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return bytesOf(data);
 }
 
-function writeFully(fd: number, bytes: Uint8Array): void {
+/** Writes all bytes in pieces, at the file's position or at `start`. */
+export function writeFully(fd: number, bytes: Uint8Array, start?: number): void {
   const pieceBytes = 16 * 1024 * 1024;
   let done = 0;
-  while (done < bytes.byteLength) done += writeSync(fd, bytes, done, Math.min(pieceBytes, bytes.byteLength - done));
+  while (done < bytes.byteLength) {
+    const wanted = Math.min(pieceBytes, bytes.byteLength - done);
+    done += writeSync(fd, bytes, done, wanted, start === undefined ? null : start + done);
+  }
 }

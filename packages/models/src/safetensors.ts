@@ -62,6 +62,17 @@ export function readTensor(file: SafetensorsFile, entry: TensorEntry, into?: Uin
   return bytes;
 }
 
+/** Bytes of a tensor from byte `start` on, as many as `into` holds. */
+export function readTensorPart(file: SafetensorsFile, entry: TensorEntry, start: number, into: Uint8Array): void {
+  if (start + into.byteLength > entry.byteLength) {
+    throw new WinnowError(
+      "ERR_OPERATION_ARGUMENT",
+      `Cannot read tensor "${entry.name}": bytes ${start}..${start + into.byteLength} go beyond its ${entry.byteLength}.`,
+    );
+  }
+  withFile(file.path, (fd) => readFully(fd, file.path, into, entry.start + start));
+}
+
 /** Reads a whole file into memory; for fixtures and small files. */
 export function loadSafetensors(path: string): {
   readonly metadata: Readonly<Record<string, string>>;

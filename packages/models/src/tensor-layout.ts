@@ -1,4 +1,5 @@
 import { WinnowError } from "@winnow/core";
+import type { CompactMatrix } from "./compact/matrix.js";
 import type { ModelConfig } from "./config.js";
 import type { ModelFolder } from "./folder.js";
 
@@ -61,6 +62,19 @@ export function layerSpec(config: ModelConfig, layer: number): LayerSpec {
   };
 }
 
+/** The matrices that a product is taken with, by the name of their weight: all but the embedding table and a head that is tied to it. */
+export function linearSpecs(config: ModelConfig): ReadonlyMap<string, LinearSpec> {
+  const specs = new Map<string, LinearSpec>();
+  for (let layer = 0; layer < config.layers; layer++) {
+    for (const spec of Object.values(layerSpec(config, layer)) as (LinearSpec | VectorSpec)[])
+      if ("weight" in spec) specs.set(spec.weight, spec);
+  }
+  if (!config.tiedEmbeddings) {
+    specs.set(HEAD, { weight: HEAD, outFeatures: config.vocabSize, inFeatures: config.hiddenSize });
+  }
+  return specs;
+}
+
 /** Every tensor that the decoder reads, with its shape. */
 export function requiredTensors(config: ModelConfig): ReadonlyMap<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
@@ -81,12 +95,14 @@ export function requiredTensors(config: ModelConfig): ReadonlyMap<string, readon
 
 /**
  * Compares the folder's tensors with those that the config asks for: all there, of the right shape, F32, F16 or BF16, and no others.
- * Tolerated extras hold nothing new: tables of inverse frequencies of old files, and a head beside tied embeddings.
+ * A matrix may stand in the compact format instead. Tolerated extras hold nothing new: tables of inverse frequencies of old files, and a head beside tied embeddings.
  * Cost: O(tensors); no data is read. Errors: `ERR_MODEL_TENSOR`.
  */
 export function checkTensors(folder: ModelFolder, config: ModelConfig): void {
   const required = requiredTensors(config);
-  for (const [name, shape] of required) checkTensor(folder, name, shape);
+  const linears = linearSpecs(config);
+  for (const matrix of folder.matrices.values()) checkMatrix(matrix, linears.get(matrix.name));
+  for (const [name, shape] of required) if (!folder.matrices.has(name)) checkTensor(folder, name, shape);
   for (const name of folder.tensors.keys()) {
     if (required.has(name) || /\.rotary_emb\.inv_freq$/.test(name)) continue;
     if (name === HEAD) checkTensor(folder, name, [config.vocabSize, config.hiddenSize]);
@@ -99,6 +115,18 @@ export function checkTensors(folder: ModelFolder, config: ModelConfig): void {
       );
     }
   }
+}
+
+function checkMatrix({ name, file, description }: CompactMatrix, spec: LinearSpec | undefined): void {
+  const { outFeatures, inFeatures } = description;
+  if (spec?.outFeatures === outFeatures && spec.inFeatures === inFeatures) return;
+  const expected = spec
+    ? `its shape must be [${spec.outFeatures}, ${spec.inFeatures}] according to config.json, got [${outFeatures}, ${inFeatures}]`
+    : "config.json describes no such matrix, or one that must be a plain tensor";
+  throw new WinnowError(
+    "ERR_MODEL_TENSOR",
+    `Cannot use compact matrix "${name}" of "${file.path}": ${expected}. Check that config.json belongs to these weights.`,
+  );
 }
 
 function checkTensor(folder: ModelFolder, name: string, shape: readonly number[]): void {

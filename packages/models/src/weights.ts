@@ -8,6 +8,7 @@ import {
   type Operations,
   WinnowError,
 } from "@winnow/core";
+import { type CompactMatrix, readMatrix } from "./compact/matrix.js";
 import type { ModelConfig } from "./config.js";
 import { asFloatData, copyShared, findNonFinite, type StoredFloat } from "./float-convert.js";
 import type { ModelFolder, StoredTensor } from "./folder.js";
@@ -75,7 +76,10 @@ export interface LoadOptions {
  * The embedding table is bf16 where the file or `precision` is, otherwise float32. A tied head is a second, packed copy of it unless the
  * kernels take dense weights as they are. Peak memory: the result and two copies of the largest tensor (as read, and as packed).
  *
- * Errors: `ERR_MODEL_TENSOR` for a missing, superfluous, misshapen or non-finite tensor; `ERR_MODEL_FILE` for reading; `ERR_CANCELLED`.
+ * Matrices in the compact format come back in that format, read into shared memory as they stand.
+ *
+ * Errors: `ERR_MODEL_TENSOR` for a missing, superfluous, misshapen or non-finite tensor, or a compact matrix that contradicts itself;
+ * `ERR_PLAN_CONFLICT` for bitmap, groups and int8 matrices with precision f32; `ERR_MODEL_FILE` for reading; `ERR_CANCELLED`.
  */
 export function loadWeights(
   folder: ModelFolder,
@@ -88,13 +92,34 @@ export function loadWeights(
   const embedding = loader.table(EMBEDDING);
   return {
     embedding,
-    layers: Array.from({ length: config.layers }, (_, layer) => loadLayer(loader, layerSpec(config, layer))),
+    layers: Array.from({ length: config.layers }, (_, layer) => readLayer(loader, layerSpec(config, layer))),
     finalNorm: loader.vector({ name: FINAL_NORM, length: config.hiddenSize }),
     head: loadHead(loader, config, embedding),
   };
 }
 
-function loadLayer(loader: WeightLoader, spec: LayerSpec): LayerWeights {
+/** One layer alone, for work that goes through a model layer by layer; otherwise as {@link loadWeights}, whose check of all tensors is left to the caller. */
+export function loadLayer(
+  folder: ModelFolder,
+  config: ModelConfig,
+  ops: Pick<Operations, "packWeight">,
+  layer: number,
+  options: LoadOptions,
+): LayerWeights {
+  const spec = layerSpec(config, layer);
+  return readLayer(new WeightLoader(folder, ops, options, Object.keys(spec).length), spec);
+}
+
+/** The embedding table alone, as {@link loadWeights} lays it out. */
+export function loadEmbedding(
+  folder: ModelFolder,
+  ops: Pick<Operations, "packWeight">,
+  options: LoadOptions,
+): FloatData {
+  return new WeightLoader(folder, ops, options, 1).table(EMBEDDING);
+}
+
+function readLayer(loader: WeightLoader, spec: LayerSpec): LayerWeights {
   return {
     attentionNorm: loader.vector(spec.attentionNorm),
     q: loader.linear(spec.q),
@@ -135,9 +160,20 @@ class WeightLoader {
 
   linear(spec: LinearSpec): LinearWeight {
     const bias = spec.bias === undefined ? undefined : this.vector({ name: spec.bias, length: spec.outFeatures });
+    const matrix = this.folder.matrices.get(spec.weight);
+    if (matrix) return this.compact(matrix, bias);
     const data = this.read(spec.weight);
     const { outFeatures, inFeatures } = spec;
     return this.pack({ format: "dense", dtype: dtypeOf(data), outFeatures, inFeatures, data, ...(bias && { bias }) });
+  }
+
+  /** A compact matrix runs as it stands; no copy is made and nothing is packed. */
+  private compact(matrix: CompactMatrix, bias: Float32Array | undefined): LinearWeight {
+    this.checkCancelled();
+    checkPrecision(matrix, this.options.precision);
+    const weight = readMatrix(matrix, bias);
+    this.countTensor();
+    return weight;
   }
 
   vector(spec: VectorSpec): Float32Array {
@@ -160,8 +196,12 @@ class WeightLoader {
     const bad = findNonFinite(dtype, bytes, target);
     const values = asFloatData(dtype, bytes);
     if (bad >= 0) throw nonFinite(stored, bad, target);
-    this.options.onProgress?.({ tensorsDone: ++this.tensorsDone, tensors: this.tensors });
+    this.countTensor();
     return values;
+  }
+
+  private countTensor(): void {
+    this.options.onProgress?.({ tensorsDone: ++this.tensorsDone, tensors: this.tensors });
   }
 
   private checkCancelled(): void {
@@ -170,6 +210,15 @@ class WeightLoader {
       throw new WinnowError("ERR_CANCELLED", `Loading "${this.folder.path}" was cancelled by the caller.`);
     }
   }
+}
+
+function checkPrecision({ name, file, description }: CompactMatrix, precision: FloatDtype): void {
+  const { format, dtype } = description;
+  if (precision === "bf16" || format === "channels" || format === "gated-rows") return;
+  throw new WinnowError(
+    "ERR_PLAN_CONFLICT",
+    `Cannot load "${name}" of "${file.path}" with precision f32: it is stored as ${format} ${dtype}, whose kernels compute in ${dtype}. Set precision: bf16, or use the plain form of the model.`,
+  );
 }
 
 function nonFinite({ file, entry }: StoredTensor, index: number, target: FloatDtype): WinnowError {

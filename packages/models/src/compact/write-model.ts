@@ -1,0 +1,226 @@
+import { copyFileSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { type DenseWeight, type LinearWeight, type Operations, WinnowError } from "@winnow/core";
+import { type ModelConfig, readModelConfig } from "../config.js";
+import { asFloatData, copyShared, type StoredFloat } from "../float-convert.js";
+import { type ModelFolder, openModelFolder, type StoredTensor } from "../folder.js";
+import type { JsonObject } from "../json.js";
+import { readTensor } from "../safetensors.js";
+import { bytesOf, bytesPerElement } from "../safetensors-dtype.js";
+import { checkTensors, type LinearSpec, linearSpecs } from "../tensor-layout.js";
+import { BLOCK_KEY } from "./block.js";
+import { checkContent } from "./content.js";
+import {
+  type CompactWeight,
+  describeWeight,
+  FORMAT_VERSION,
+  isCompactWeight,
+  type MatrixDescription,
+  sectionsOf,
+} from "./description.js";
+import { headerRoom } from "./header-room.js";
+import { readMatrix } from "./matrix.js";
+import { formatError, layerOf, MatrixLookup, type MatrixSource } from "./matrix-source.js";
+import { replaceFolder } from "./output-folder.js";
+import { partsOf } from "./parts.js";
+import { ShardWriter, type TensorBytes } from "./shards.js";
+import { storedValues } from "./stored-values.js";
+
+export interface WriteModelOptions {
+  /**
+   * `plain`: ordinary safetensors with zeros in the types of the source, which other programs load.
+   * `sparse`: the compact format, for Winnow only; other programs refuse it.
+   */
+  readonly form: "plain" | "sparse";
+  /** What was done with which data; stored as JSON in the metadata of the weight files. */
+  readonly provenance: JsonObject;
+  /** Decodes matrices for the plain form. */
+  readonly operations: Pick<Operations, "decodeWeight">;
+  /** Replace a model folder that is there. */
+  readonly overwrite?: boolean;
+  /** Bytes of tensors in one weight file; more are split into shards with an index. Default 4 GiB. */
+  readonly shardBytes?: number;
+  readonly signal?: AbortSignal;
+  /** Called after each tensor with the share that is done, 0..1. */
+  readonly onProgress?: (share: number) => void;
+}
+
+export interface WrittenModel {
+  /** Bytes of all tensors. */
+  readonly tensorBytes: number;
+  /** Matrices that were given. */
+  readonly replaced: readonly string[];
+}
+
+/** Files of a model folder, apart from its weights, that go with it. */
+const CARRIED = /\.(json|jinja|model|txt|tiktoken)$|^(LICENSE|NOTICE)/i;
+
+/**
+ * Writes a model folder: `source` with some of its matrices replaced. All other tensors and the files of configuration and tokenizer are carried along
+ * byte for byte; dense matrices become plain tensors in either form. The result appears under `out` as a whole or not at all. One tensor (or one layer, see
+ * {@link MatrixSource}) is in memory at a time.
+ *
+ * Errors: `ERR_WEIGHT_FORMAT` for a matrix that the model lacks, of another shape, with another bias, contradicting itself, or (plain) of a format that chooses
+ * while it runs; `ERR_OUTPUT_FILE` for writing, and if `out` is not empty and may not be overwritten; `ERR_MODEL_FILE`, `ERR_MODEL_TENSOR` and
+ * `ERR_MODEL_CONFIG` for the source; `ERR_CANCELLED`.
+ */
+export async function writeModel(
+  out: string,
+  source: ModelFolder,
+  matrices: MatrixSource,
+  options: WriteModelOptions,
+): Promise<WrittenModel> {
+  const config = readModelConfig(source);
+  checkTensors(source, config);
+  return replaceFolder(out, source.path, options.overwrite ?? false, async (folder) => {
+    const written = await new ModelWriter(folder, source, config, matrices, options).write();
+    copyOtherFiles(source.path, folder);
+    checkTensors(openModelFolder(folder), config);
+    return written;
+  });
+}
+
+class ModelWriter {
+  private readonly specs: ReadonlyMap<string, LinearSpec>;
+  private readonly lookup: MatrixLookup;
+  private readonly shards: ShardWriter;
+  private readonly replaced: string[] = [];
+  private readonly descriptions = new Map<string, MatrixDescription>();
+
+  constructor(
+    folder: string,
+    private readonly source: ModelFolder,
+    config: ModelConfig,
+    matrices: MatrixSource,
+    private readonly options: WriteModelOptions,
+  ) {
+    this.specs = linearSpecs(config);
+    this.lookup = new MatrixLookup(matrices, this.specs);
+    this.shards = new ShardWriter({
+      folder,
+      limit: options.shardBytes ?? 4 * 2 ** 30,
+      aligned: options.form === "sparse",
+      headerRoom: headerRoom(source, this.specs, options),
+      metadata: (groups) => this.metadata(groups),
+    });
+  }
+
+  async write(): Promise<WrittenModel> {
+    try {
+      const names = orderedNames(this.source);
+      for (const [index, name] of names.entries()) {
+        // The turn of the event loop lets an interrupt arrive.
+        await setImmediate();
+        this.checkCancelled();
+        this.shards.addGroup(name, await this.tensorsOf(name));
+        this.options.onProgress?.((index + 1) / names.length);
+      }
+      return { tensorBytes: this.shards.finish(), replaced: this.replaced };
+    } finally {
+      this.shards.close();
+    }
+  }
+
+  private async tensorsOf(name: string): Promise<readonly TensorBytes[]> {
+    const given = await this.lookup.find(name);
+    if (given) {
+      this.replaced.push(name);
+      this.checkBias(name, given.bias);
+    }
+    const compact = this.source.matrices.get(name);
+    const weight = given ?? (compact && readMatrix(compact));
+    if (!weight) return [copyOf(this.source.tensors.get(name) as StoredTensor)];
+    const dtype = storedDtype(this.source, name);
+    if (this.options.form === "sparse" && isCompactWeight(weight)) return this.sections(name, weight, dtype);
+    return [this.plain(name, weight, dtype)];
+  }
+
+  private sections(name: string, weight: CompactWeight, replaces: StoredFloat): readonly TensorBytes[] {
+    const description = describeWeight(weight, replaces);
+    const parts = partsOf(weight);
+    checkContent(description, parts, (part, problem) => {
+      throw formatError(`${name}.${part}`, problem);
+    });
+    this.descriptions.set(name, description);
+    return sectionsOf(description).map(({ part, dtype, shape }) => {
+      const data = parts.get(part) as NonNullable<ReturnType<typeof parts.get>>;
+      const sizes = shape.map((size) => size ?? data.length);
+      return { name: `${name}.${part}`, dtype, shape: sizes, bytes: bytesOf(data) };
+    });
+  }
+
+  private plain(name: string, weight: LinearWeight, dtype: StoredFloat): TensorBytes {
+    if (weight.format === "channels" || weight.format === "gated-rows") {
+      throw formatError(name, `format ${weight.format} chooses while it runs and has no plain form; use form: sparse`);
+    }
+    const dense: DenseWeight = weight.format === "dense" ? weight : this.options.operations.decodeWeight(weight);
+    const { outFeatures, inFeatures } = weight;
+    return { name, dtype, shape: [outFeatures, inFeatures], bytes: storedValues(name, dense, dtype) };
+  }
+
+  /** Biases are carried along as tensors of their own, so a matrix cannot bring another one. */
+  private checkBias(name: string, bias: Float32Array | undefined): void {
+    if (!bias) return;
+    const stored = this.specs.get(name)?.bias;
+    const tensor = stored === undefined ? undefined : this.source.tensors.get(stored);
+    if (!tensor) throw formatError(name, "it has a bias, the model's has none");
+    const { dtype } = tensor.entry;
+    const own = copyShared(asFloatData(dtype as StoredFloat, readTensor(tensor.file, tensor.entry)), "f32");
+    if (own.length !== bias.length || own.some((x, o) => x !== bias[o])) {
+      throw formatError(name, "its bias differs from the model's, which cannot be stored");
+    }
+  }
+
+  private metadata(groups: readonly string[]): Record<string, string> {
+    const { form, provenance } = this.options;
+    const matrices =
+      form === "plain"
+        ? this.replaced.filter((name) => groups.includes(name))
+        : Object.fromEntries([...this.descriptions].filter(([name]) => groups.includes(name)));
+    return {
+      ...firstMetadata(this.source),
+      // Other programs load "pt" and refuse what they do not know.
+      format: form === "plain" ? "pt" : BLOCK_KEY,
+      [BLOCK_KEY]: JSON.stringify({ formatVersion: FORMAT_VERSION, form, matrices, provenance }),
+    };
+  }
+
+  private checkCancelled(): void {
+    if (this.options.signal?.aborted) {
+      throw new WinnowError("ERR_CANCELLED", "Writing the model was cancelled by the caller; nothing was written.");
+    }
+  }
+}
+
+/** By falling element size, so that plain tensors start aligned; then by layer, as the matrices come. */
+function orderedNames(source: ModelFolder): readonly string[] {
+  const width = (name: string) => {
+    const plain = source.tensors.get(name);
+    return bytesPerElement(plain ? plain.entry.dtype : storedDtype(source, name));
+  };
+  return [...source.tensors.keys(), ...source.matrices.keys()].sort(
+    (a, b) => width(b) - width(a) || layerOf(a) - layerOf(b),
+  );
+}
+
+/** Type of a matrix of the source as a plain tensor. */
+function storedDtype(source: ModelFolder, name: string): StoredFloat {
+  return source.matrices.get(name)?.description.replaces ?? (source.tensors.get(name)?.entry.dtype as StoredFloat);
+}
+
+function copyOf({ file, entry }: StoredTensor): TensorBytes {
+  return { name: entry.name, dtype: entry.dtype, shape: entry.shape, bytes: readTensor(file, entry) };
+}
+
+function firstMetadata(source: ModelFolder): Readonly<Record<string, string>> {
+  const [stored] = [...source.tensors.values(), ...source.matrices.values()];
+  return stored.file.metadata;
+}
+
+function copyOtherFiles(from: string, to: string): void {
+  for (const name of readdirSync(from)) {
+    const carried = CARRIED.test(name) && !name.endsWith(".index.json");
+    if (carried && statSync(join(from, name)).isFile()) copyFileSync(join(from, name), join(to, name));
+  }
+}
