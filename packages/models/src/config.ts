@@ -74,6 +74,15 @@ const rawSchema = z.object({
   ...ropeKeys,
 });
 
+/** What compressed-tensors writes for a checkpoint that is sparse but not quantised. */
+const sparseOnlySchema = z.object({
+  quant_method: z.literal("compressed-tensors"),
+  format: z.enum(["dense", "sparse-bitmask"]).nullish(),
+  config_groups: z.strictObject({}).nullish(),
+  kv_cache_scheme: z.null().optional(),
+  sparsity_config: z.object({ format: z.enum(["dense", "sparse-bitmask"]) }),
+});
+
 /** The keys of config.json that are read; all others are ignored. */
 export type RawConfig = z.infer<typeof rawSchema>;
 
@@ -92,7 +101,7 @@ export function parseModelConfig(json: JsonObject, source = "config.json"): Mode
   const identity = checkSchema(identitySchema, json, fail);
   const architecture = findArchitecture(identity as RawConfig, fail);
   const raw = checkSchema(rawSchema, json, fail);
-  if (raw.quantization_config != null) {
+  if (raw.quantization_config != null && !sparseOnlySchema.safeParse(raw.quantization_config).success) {
     fail("quantization_config", "absent (F32, F16 or BF16 weights)", raw.quantization_config);
   }
   const traits: ArchitectureTraits = architectures[architecture];

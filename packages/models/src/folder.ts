@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { WinnowError } from "@winnow/core";
+import { type BitmaskMatrix, takeBitmasks } from "./bitmask.js";
 import { type CompactMatrix, splitFile } from "./compact/matrix.js";
 import { describe, isJsonObject, type JsonObject, readJsonObject } from "./json.js";
 import { readSafetensorsHeader, type SafetensorsFile } from "./safetensors.js";
@@ -23,6 +24,8 @@ export interface ModelFolder {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Matrices that stand in the compact format instead; none in the folder of another program. */
   readonly matrices: ReadonlyMap<string, CompactMatrix>;
+  /** Matrices of an older sparse-bitmask checkpoint. */
+  readonly bitmasks: ReadonlyMap<string, BitmaskMatrix>;
   /** What was done to the weights, if `writeModel` wrote them. */
   readonly provenance?: JsonObject;
 }
@@ -63,7 +66,7 @@ function checkFolder(path: string): void {
 function sortTensors(
   path: string,
   files: readonly SafetensorsFile[],
-): Pick<ModelFolder, "tensors" | "matrices" | "provenance"> {
+): Pick<ModelFolder, "tensors" | "matrices" | "bitmasks" | "provenance"> {
   const tensors = new Map<string, StoredTensor>();
   const matrices = new Map<string, CompactMatrix>();
   const contents = files.map((file) => ({ file, ...splitFile(file) }));
@@ -71,18 +74,23 @@ function sortTensors(
     for (const entry of content.plain) tensors.set(entry.name, { file, entry });
     for (const matrix of content.matrices) matrices.set(matrix.name, matrix);
   }
+  const bitmasks = takeBitmasks(tensors);
   for (const [name, { file }] of matrices) {
+    const other = tensors.get(name) ?? bitmasks.get(name)?.compressed;
+    if (other) throw placedTwice(path, name, file, other.file);
+  }
+  for (const [name, { compressed }] of bitmasks) {
     const plain = tensors.get(name);
-    if (plain) throw placedTwice(path, name, file, plain.file);
+    if (plain) throw placedTwice(path, name, compressed.file, plain.file);
   }
   const provenance = contents.find((content) => content.provenance)?.provenance;
-  return { tensors, matrices, ...(provenance && { provenance }) };
+  return { tensors, matrices, bitmasks, ...(provenance && { provenance }) };
 }
 
-function placedTwice(path: string, name: string, compact: SafetensorsFile, plain: SafetensorsFile): WinnowError {
+function placedTwice(path: string, name: string, compact: SafetensorsFile, other: SafetensorsFile): WinnowError {
   return new WinnowError(
     "ERR_MODEL_TENSOR",
-    `Cannot open model "${path}": tensor "${name}" stands in it twice, in the compact format in "${basename(compact.path)}" and plain in "${basename(plain.path)}". Download or write the model again.`,
+    `Cannot open model "${path}": tensor "${name}" stands in it twice, compressed in "${basename(compact.path)}" and again in "${basename(other.path)}". Download or write the model again.`,
   );
 }
 

@@ -1,4 +1,5 @@
 export { type Architecture, type AttentionBias, architectures } from "./architectures.js";
+export type { BitmaskMatrix } from "./bitmask.js";
 export type { MatrixDescription } from "./compact/description.js";
 export { type CompactMatrix, readMatrix } from "./compact/matrix.js";
 export type { MatrixSource } from "./compact/matrix-source.js";
@@ -40,6 +41,7 @@ export {
 export type { TokenStream } from "./token-stream.js";
 export { type DecodeOptions, type EncodeOptions, loadTokenizer, Tokenizer } from "./tokenizer.js";
 export {
+  bitmaskReport,
   type MagnitudeBin,
   profitableFormats,
   tensorReport,

@@ -95,7 +95,7 @@ export function requiredTensors(config: ModelConfig): ReadonlyMap<string, readon
 
 /**
  * Compares the folder's tensors with those that the config asks for: all there, of the right shape, F32, F16 or BF16, and no others.
- * A matrix may stand in the compact format instead. Tolerated extras hold nothing new: tables of inverse frequencies of old files, and a head beside tied embeddings.
+ * A matrix may stand in a compressed form instead. Tolerated extras hold nothing new: tables of inverse frequencies of old files, and a head beside tied embeddings.
  * Cost: O(tensors); no data is read. Errors: `ERR_MODEL_TENSOR`.
  */
 export function checkTensors(folder: ModelFolder, config: ModelConfig): void {
@@ -103,7 +103,7 @@ export function checkTensors(folder: ModelFolder, config: ModelConfig): void {
   const linears = linearSpecs(config);
   for (const matrix of folder.matrices.values()) checkMatrix(matrix, linears.get(matrix.name));
   for (const [name, shape] of required) if (!folder.matrices.has(name)) checkTensor(folder, name, shape);
-  for (const name of folder.tensors.keys()) {
+  for (const name of [...folder.tensors.keys(), ...folder.bitmasks.keys()]) {
     if (required.has(name) || /\.rotary_emb\.inv_freq$/.test(name)) continue;
     if (name === HEAD) checkTensor(folder, name, [config.vocabSize, config.hiddenSize]);
     else {
@@ -130,25 +130,24 @@ function checkMatrix({ name, file, description }: CompactMatrix, spec: LinearSpe
 }
 
 function checkTensor(folder: ModelFolder, name: string, shape: readonly number[]): void {
-  const stored = folder.tensors.get(name);
+  const stored = folder.bitmasks.get(name) ?? folder.tensors.get(name)?.entry;
   if (!stored) {
     const advice = name === HEAD ? 'Set "tie_word_embeddings": true if the head is the embedding table' : undefined;
     throw tensorError(folder, name, "it is missing", advice ?? "Check that config.json belongs to these weights");
   }
-  const { entry } = stored;
-  if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
+  if (stored.shape.length !== shape.length || stored.shape.some((size, axis) => size !== shape[axis])) {
     throw tensorError(
       folder,
       name,
-      `its shape must be [${shape.join(", ")}] according to config.json, got [${entry.shape.join(", ")}]`,
+      `its shape must be [${shape.join(", ")}] according to config.json, got [${stored.shape.join(", ")}]`,
       "Check that config.json belongs to these weights",
     );
   }
-  if (entry.dtype !== "F32" && entry.dtype !== "F16" && entry.dtype !== "BF16") {
+  if (stored.dtype !== "F32" && stored.dtype !== "F16" && stored.dtype !== "BF16") {
     throw tensorError(
       folder,
       name,
-      `its dtype must be F32, F16 or BF16, got ${entry.dtype}`,
+      `its dtype must be F32, F16 or BF16, got ${stored.dtype}`,
       "Use unquantised weights",
     );
   }

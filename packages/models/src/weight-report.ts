@@ -1,4 +1,5 @@
 import { type FloatData, type LinearWeight, type Operations, WinnowError, weightBytes } from "@winnow/core";
+import { type BitmaskMatrix, readBitmask } from "./bitmask.js";
 import { asFloatData, type StoredFloat } from "./float-convert.js";
 import type { StoredTensor } from "./folder.js";
 import { readTensorPart } from "./safetensors.js";
@@ -10,8 +11,8 @@ export type { MagnitudeBin } from "./zero-statistics.js";
 export interface WeightReport {
   readonly outFeatures: number;
   readonly inFeatures: number;
-  /** `plain` for a tensor of the file, otherwise the weight's format. */
-  readonly format: "plain" | LinearWeight["format"];
+  /** `plain` for a tensor of the file, `sparse-bitmask` for one of an older compressed checkpoint, otherwise the weight's format. */
+  readonly format: "plain" | "sparse-bitmask" | LinearWeight["format"];
   /** As the file or the weight calls it: F32, F16, BF16; f32, bf16, int8. */
   readonly dtype: string;
   /** -0 counts as zero. */
@@ -53,6 +54,16 @@ export function tensorReport({ file, entry }: StoredTensor): WeightReport {
     statistics.add(asFloatData(dtype as StoredFloat, bytes));
   }
   return makeReport({ outFeatures, inFeatures, format: "plain", dtype, bytes: entry.byteLength }, statistics);
+}
+
+/** Report of a matrix of a sparse-bitmask checkpoint; the whole matrix is in memory. Errors: `ERR_MODEL_TENSOR`, `ERR_MODEL_FILE`. */
+export function bitmaskReport(matrix: BitmaskMatrix): WeightReport {
+  const [outFeatures, inFeatures] = matrix.shape;
+  const statistics = new ZeroStatistics(inFeatures);
+  statistics.add(asFloatData(matrix.dtype, readBitmask(matrix)));
+  const parts = [matrix.compressed, matrix.bitmask, matrix.rowOffsets];
+  const bytes = parts.reduce((sum, { entry }) => sum + entry.byteLength, 0);
+  return makeReport({ outFeatures, inFeatures, format: "sparse-bitmask", dtype: matrix.dtype, bytes }, statistics);
 }
 
 /** Report of a weight in memory; takes another dense copy of it unless it is dense. O(out * in). */

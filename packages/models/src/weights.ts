@@ -8,6 +8,7 @@ import {
   type Operations,
   WinnowError,
 } from "@winnow/core";
+import { readBitmask } from "./bitmask.js";
 import { type CompactMatrix, readMatrix } from "./compact/matrix.js";
 import type { ModelConfig } from "./config.js";
 import { asFloatData, copyShared, findNonFinite, type StoredFloat } from "./float-convert.js";
@@ -143,6 +144,13 @@ function loadHead(loader: WeightLoader, config: ModelConfig, embedding: FloatDat
   return packed.format === "dense" && packed.dtype === table.dtype ? table : packed;
 }
 
+interface StoredBytes {
+  readonly dtype: StoredFloat;
+  readonly shape: readonly number[];
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
 class WeightLoader {
   private scratch = new Uint8Array(0);
   private tensorsDone = 0;
@@ -188,16 +196,21 @@ class WeightLoader {
   /** Checked values of a tensor; they live in the scratch buffer until the next call. */
   private read(name: string, target: FloatDtype = this.options.precision): FloatData {
     this.checkCancelled();
-    const stored = this.folder.tensors.get(name) as StoredTensor;
-    const { entry } = stored;
-    if (this.scratch.length < entry.byteLength) this.scratch = new Uint8Array(entry.byteLength);
-    const bytes = readTensor(stored.file, entry, this.scratch.subarray(0, entry.byteLength));
-    const dtype = entry.dtype as StoredFloat;
-    const bad = findNonFinite(dtype, bytes, target);
-    const values = asFloatData(dtype, bytes);
-    if (bad >= 0) throw nonFinite(stored, bad, target);
+    const stored = this.readBytes(name);
+    const bad = findNonFinite(stored.dtype, stored.bytes, target);
+    if (bad >= 0) throw nonFinite(name, stored, bad, target);
+    const values = asFloatData(stored.dtype, stored.bytes);
     this.countTensor();
     return values;
+  }
+
+  private readBytes(name: string): StoredBytes {
+    const bitmask = this.folder.bitmasks.get(name);
+    if (bitmask) return { ...bitmask, path: bitmask.compressed.file.path, bytes: readBitmask(bitmask) };
+    const { file, entry } = this.folder.tensors.get(name) as StoredTensor;
+    if (this.scratch.length < entry.byteLength) this.scratch = new Uint8Array(entry.byteLength);
+    const bytes = readTensor(file, entry, this.scratch.subarray(0, entry.byteLength));
+    return { dtype: entry.dtype as StoredFloat, shape: entry.shape, path: file.path, bytes };
   }
 
   private countTensor(): void {
@@ -221,15 +234,15 @@ function checkPrecision({ name, file, description }: CompactMatrix, precision: F
   );
 }
 
-function nonFinite({ file, entry }: StoredTensor, index: number, target: FloatDtype): WinnowError {
+function nonFinite(name: string, { path, shape }: StoredBytes, index: number, target: FloatDtype): WinnowError {
   let rest = index;
-  const place = entry.shape.toReversed().map((size) => {
+  const place = shape.toReversed().map((size) => {
     const coordinate = rest % size;
     rest = Math.floor(rest / size);
     return coordinate;
   });
   return new WinnowError(
     "ERR_MODEL_TENSOR",
-    `Cannot use tensor "${entry.name}" of "${file.path}": all values must be finite in ${target}, but [${place.reverse().join(", ")}] is not. The file is damaged or its training diverged; download it again.`,
+    `Cannot use tensor "${name}" of "${path}": all values must be finite in ${target}, but [${place.reverse().join(", ")}] is not. The file is damaged or its training diverged; download it again.`,
   );
 }

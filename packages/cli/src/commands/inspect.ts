@@ -1,12 +1,14 @@
 import { setImmediate } from "node:timers/promises";
-import { type LinearWeight, WinnowError } from "@winnow/core";
+import { WinnowError } from "@winnow/core";
 import { createReference } from "@winnow/kernels-reference";
 import {
+  bitmaskReport,
   type MagnitudeBin,
   type ModelFolder,
   openModelFolder,
   profitableFormats,
   readMatrix,
+  type StoredTensor,
   tensorReport,
   type WeightReport,
   weightReport,
@@ -54,19 +56,16 @@ export async function inspectCommand(
 
 function inspectMatrix(folder: ModelFolder, name: string): InspectedMatrix {
   const compact = folder.matrices.get(name);
-  const tensor = folder.tensors.get(name);
-  if (tensor) {
-    const report = tensorReport(tensor);
-    return { name, ...report, profits: profitableFormats(report) };
-  }
-  const weight = readMatrix(compact as NonNullable<typeof compact>) as LinearWeight;
-  return { name, ...weightReport(weight, createReference()), profits: [] };
+  if (compact) return { name, ...weightReport(readMatrix(compact), createReference()), profits: [] };
+  const bitmask = folder.bitmasks.get(name);
+  const report = bitmask ? bitmaskReport(bitmask) : tensorReport(folder.tensors.get(name) as StoredTensor);
+  return { name, ...report, profits: profitableFormats(report) };
 }
 
 /** Matrices in the order of layers; those outside layers (embedding, head) first, and only if no layers were asked for. */
 function matrixNames(folder: ModelFolder, layers: string | undefined): readonly string[] {
   const plain = [...folder.tensors.values()].filter(({ entry }) => entry.shape.length === 2 && entry.elements > 0);
-  const names = [...plain.map(({ entry }) => entry.name), ...folder.matrices.keys()];
+  const names = [...plain.map(({ entry }) => entry.name), ...folder.matrices.keys(), ...folder.bitmasks.keys()];
   const sorted = names.sort((a, b) => layerOf(a) - layerOf(b) || (a < b ? -1 : 1));
   if (layers === undefined) return sorted;
   const wanted = parseLayers(layers);

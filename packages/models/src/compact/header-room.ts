@@ -16,14 +16,14 @@ const DESCRIPTION_BYTES = 640;
  * then the place of the data must be fixed. Well below 1 % of a real model.
  */
 export function headerRoom(
-  { tensors, matrices }: ModelFolder,
+  { tensors, matrices, bitmasks }: ModelFolder,
   specs: ReadonlyMap<string, LinearSpec>,
   { form, provenance }: Pick<WriteModelOptions, "form" | "provenance">,
 ): number {
   const files = [...tensors.values(), ...matrices.values()].map(({ file }) => file.metadata);
   // JSON inside JSON: what is quoted is counted as it stands in the file.
   let room = jsonBytes(JSON.stringify(provenance)) + jsonBytes(files[0] ?? {}) + 1024;
-  for (const name of [...tensors.keys(), ...matrices.keys()]) {
+  for (const name of [...tensors.keys(), ...matrices.keys(), ...bitmasks.keys()]) {
     const entry = jsonBytes(name) + ENTRY_BYTES;
     const quoted = jsonBytes(JSON.stringify(name));
     if (!specs.has(name)) room += 2 * entry;

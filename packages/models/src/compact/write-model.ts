@@ -1,7 +1,8 @@
-import { copyFileSync, readdirSync, statSync } from "node:fs";
+import { copyFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { type DenseWeight, type LinearWeight, type Operations, WinnowError } from "@winnow/core";
+import { readBitmask } from "../bitmask.js";
 import { type ModelConfig, readModelConfig } from "../config.js";
 import { asFloatData, copyShared, type StoredFloat } from "../float-convert.js";
 import { type ModelFolder, openModelFolder, type StoredTensor } from "../folder.js";
@@ -58,7 +59,7 @@ const CARRIED = /\.(json|jinja|model|txt|tiktoken)$|^(LICENSE|NOTICE)/i;
 
 /**
  * Writes a model folder: `source` with some of its matrices replaced. All other tensors and the files of configuration and tokenizer are carried along
- * byte for byte; dense matrices become plain tensors in either form. The result appears under `out` as a whole or not at all. One tensor (or one layer, see
+ * byte for byte (matrices of a sparse-bitmask checkpoint become plain tensors); dense matrices become plain tensors in either form. The result appears under `out` as a whole or not at all. One tensor (or one layer, see
  * {@link MatrixSource}) is in memory at a time.
  *
  * Errors: `ERR_WEIGHT_FORMAT` for a matrix that the model lacks, of another shape, with another bias, contradicting itself, or (plain) of a format that chooses
@@ -75,7 +76,7 @@ export async function writeModel(
   checkTensors(source, config);
   return replaceFolder(out, source.path, options.overwrite ?? false, async (folder) => {
     const written = await new ModelWriter(folder, source, config, matrices, options).write();
-    copyOtherFiles(source.path, folder);
+    copyOtherFiles(source, folder);
     checkTensors(openModelFolder(folder), config);
     return written;
   });
@@ -130,7 +131,7 @@ class ModelWriter {
     }
     const compact = this.source.matrices.get(name);
     const weight = given ?? (compact && readMatrix(compact));
-    if (!weight) return [copyOf(this.source.tensors.get(name) as StoredTensor)];
+    if (!weight) return [plainTensor(this.source, name)];
     const dtype = storedDtype(this.source, name);
     if (this.options.form === "sparse" && isCompactWeight(weight)) return this.sections(name, weight, dtype);
     return [this.plain(name, weight, dtype)];
@@ -195,22 +196,24 @@ class ModelWriter {
 
 /** By falling element size, so that plain tensors start aligned; then by layer, as the matrices come. */
 function orderedNames(source: ModelFolder): readonly string[] {
-  const width = (name: string) => {
-    const plain = source.tensors.get(name);
-    return bytesPerElement(plain ? plain.entry.dtype : storedDtype(source, name));
-  };
-  return [...source.tensors.keys(), ...source.matrices.keys()].sort(
+  const width = (name: string) => bytesPerElement(storedDtype(source, name));
+  const { tensors, matrices, bitmasks } = source;
+  return [...tensors.keys(), ...matrices.keys(), ...bitmasks.keys()].sort(
     (a, b) => width(b) - width(a) || layerOf(a) - layerOf(b),
   );
 }
 
-/** Type of a matrix of the source as a plain tensor. */
-function storedDtype(source: ModelFolder, name: string): StoredFloat {
-  return source.matrices.get(name)?.description.replaces ?? (source.tensors.get(name)?.entry.dtype as StoredFloat);
+/** Type of a tensor of the source, or of the plain tensor that a compact matrix replaced. */
+function storedDtype({ tensors, matrices, bitmasks }: ModelFolder, name: string): StoredFloat {
+  const dtype = tensors.get(name)?.entry.dtype ?? matrices.get(name)?.description.replaces ?? bitmasks.get(name)?.dtype;
+  return dtype as StoredFloat;
 }
 
-function copyOf({ file, entry }: StoredTensor): TensorBytes {
-  return { name: entry.name, dtype: entry.dtype, shape: entry.shape, bytes: readTensor(file, entry) };
+function plainTensor(source: ModelFolder, name: string): TensorBytes {
+  const bitmask = source.bitmasks.get(name);
+  if (bitmask) return { name, dtype: bitmask.dtype, shape: bitmask.shape, bytes: readBitmask(bitmask) };
+  const { file, entry } = source.tensors.get(name) as StoredTensor;
+  return { name, dtype: entry.dtype, shape: entry.shape, bytes: readTensor(file, entry) };
 }
 
 function firstMetadata(source: ModelFolder): Readonly<Record<string, string>> {
@@ -218,9 +221,13 @@ function firstMetadata(source: ModelFolder): Readonly<Record<string, string>> {
   return stored.file.metadata;
 }
 
-function copyOtherFiles(from: string, to: string): void {
-  for (const name of readdirSync(from)) {
+function copyOtherFiles({ path, config, bitmasks }: ModelFolder, to: string): void {
+  for (const name of readdirSync(path)) {
     const carried = CARRIED.test(name) && !name.endsWith(".index.json");
-    if (carried && statSync(join(from, name)).isFile()) copyFileSync(join(from, name), join(to, name));
+    if (carried && statSync(join(path, name)).isFile()) copyFileSync(join(path, name), join(to, name));
   }
+  if (bitmasks.size === 0) return;
+  // What comes out is no longer a sparse-bitmask checkpoint, and must not say so.
+  const { quantization_config: _, compression_config: __, sparsity_config: ___, ...rest } = config;
+  writeFileSync(join(to, "config.json"), `${JSON.stringify(rest, null, 2)}\n`);
 }
