@@ -29,7 +29,9 @@ export function setsOf({ set = [], workers, threads }: SharedOptions): string[] 
 export function needleLengthSets(config: ConfigDocument, length: number): string[] {
   const sets = config.value.steps.flatMap((step, index) => {
     const { name, settings } = stepEntry(step);
-    return settings.prompt.needle ? [`steps.${index}.${name}.prompt.needle.length=${length}`] : [];
+    return "prompt" in settings && settings.prompt.needle
+      ? [`steps.${index}.${name}.prompt.needle.length=${length}`]
+      : [];
   });
   if (sets.length === 0)
     throw new WinnowError("ERR_USAGE", "--length needs a step with a needle prompt, and this configuration has none.");

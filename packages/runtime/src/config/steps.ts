@@ -53,6 +53,40 @@ const compareSchema = generation.extend({
   ),
 });
 
+/** Settings of a perplexity measurement, of a step and of `winnow eval perplexity`. */
+export const perplexitySchema = z
+  .strictObject({
+    text: option(z.string().min(1).optional(), {
+      description: "Text file to score. Default: a built-in book that the shipped model has not seen.",
+      format: "path",
+    }),
+    length: option(z.int().min(2).max(10_000_000).default(2048), {
+      description: "Tokens of a window. Results of different lengths cannot be compared; longer ones are lower.",
+      unit: "tokens",
+      symbol: "L",
+    }),
+    stride: option(z.int().min(1).optional(), {
+      description:
+        "Distance of windows; only the last so many tokens of each count. Default: length, as tables of papers have it.",
+      unit: "tokens",
+    }),
+    windows: option(z.int().min(1).optional(), { description: "At most so many windows. Default: all." }),
+    sparse: option(z.enum(["none", "tenth", "half", "all", "decode"]).default("all"), {
+      description:
+        "Which tokens use weights that choose what to skip: none, the last tenth, the last half or all of a window; decode feeds tokens one at a time instead, which also runs the KV pruners and is slow.",
+    }),
+    context: option(z.int().min(1).default(1), {
+      description: "With sparse: decode, tokens of each window that go through prefill first and do not count.",
+      unit: "tokens",
+    }),
+  })
+  .refine(({ length, stride }) => stride === undefined || stride <= length, {
+    message: "stride must be at most length",
+    path: ["stride"],
+  });
+
+export type PerplexitySettings = z.output<typeof perplexitySchema>;
+
 const pruneSchema = z.strictObject({
   out: option(z.string().min(1), {
     description: "Folder of the new model, relative to this file. Must not exist or be empty, unless overwrite is set.",
@@ -76,6 +110,11 @@ export const stepTable = {
     schema: compareSchema,
     runner: "compare",
     description: "Runs one prompt dense and configured in one process and prints a table.",
+  },
+  perplexity: {
+    schema: perplexitySchema,
+    runner: "perplexity",
+    description: "Measures the perplexity of a text with the configured plugins and weights.",
   },
   prune: {
     schema: pruneSchema,

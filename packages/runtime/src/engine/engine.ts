@@ -17,6 +17,7 @@ import type {
   GeneratedToken,
   LoadResult,
   PrefillResult,
+  ScoreResult,
   StreamState,
 } from "../workers/messages.js";
 import { noText } from "../workers/worker/text-stream.js";
@@ -101,6 +102,19 @@ export class Engine implements AsyncDisposable {
         return this.#stream(prefilled, later.options, later.hooks, generation, started);
       });
     });
+  }
+
+  /**
+   * How likely the model finds a text: -ln p of its tokens, teacher-forced, without context carried over. `prefilled` tokens (default: all) go through the
+   * plan's maskers, the others one at a time through its KV pruners; scored are all tokens but the first, or those after the prefilled ones.
+   * Errors: `ERR_PROMPT`, `ERR_GENERATION_OPTION`, `ERR_PLUGIN_*`; an aborted signal rejects with its reason.
+   */
+  async score(ids: Int32Array, options: ScoreOptions = {}): Promise<ScoreResult> {
+    const { prefilled = ids.length, sparseTokens = 0, dense = false, ...hooks } = options;
+    checkPromptIds(ids, this.#promptLimits());
+    checkScored(ids.length, prefilled, sparseTokens);
+    const body = { type: "score" as const, context: this.#context, ids, prefilled, sparseTokens, dense };
+    return this.#pool.run<ScoreResult>(body, handlers(hooks));
   }
 
   /** Runs a plugin's offline search in a worker. Errors: `ERR_OPTION_*` for its settings, `ERR_PROMPT`, `ERR_PLUGIN_*`. */
@@ -224,6 +238,14 @@ export class Engine implements AsyncDisposable {
   }
 }
 
+export interface ScoreOptions extends RunHooks {
+  readonly prefilled?: number;
+  /** Of the prefilled tokens, the last ones that use the selections of weights which choose what to skip. Default 0. */
+  readonly sparseTokens?: number;
+  /** Without maskers, KV pruners and selections. */
+  readonly dense?: boolean;
+}
+
 interface FinishedRun {
   readonly options: GenerationOptions;
   readonly stream: StreamState;
@@ -241,6 +263,16 @@ interface Prefilled {
   readonly encodeMs: number;
   readonly elapsedMs: number;
   readonly maxDelayMs: number;
+}
+
+function checkScored(length: number, prefilled: number, sparseTokens: number): void {
+  const whole = (value: number, least: number, most: number) =>
+    Number.isInteger(value) && value >= least && value <= most;
+  if (length >= 2 && whole(prefilled, 1, length) && whole(sparseTokens, 0, prefilled)) return;
+  throw new WinnowError(
+    "ERR_GENERATION_OPTION",
+    `Cannot score ${length} tokens: there must be at least 2, prefilled must be in 1..${length} (got ${prefilled}) and sparseTokens in 0..prefilled (got ${sparseTokens}).`,
+  );
 }
 
 function checkReserve(reserve: number): void {

@@ -9,6 +9,7 @@ import {
   type TokenLists,
   tokensFirst,
 } from "@winnow/core";
+import type { ResidualRows } from "@winnow/models";
 import { allocateCache, cacheBytes, cacheViews, type LayerCache, type SequenceState } from "../../engine/sequence.js";
 import type { PrefillLayerStats } from "../../receipt/stats.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
@@ -30,7 +31,20 @@ type Phase = "projection" | "estimate" | "attention" | "prune";
  * Only the last row leaves the last layer, so only that row's attention, output projection and MLP are computed there.
  */
 export async function prefill(session: Session, task: PrefillTask, visit?: LayerVisitor): Promise<PrefillResult> {
-  return new PrefillRun(session, task, visit).result();
+  return new PrefillRun(session, task, { ...(visit && { visit }) }).result();
+}
+
+/** What a prefill does beyond its task. */
+export interface PrefillExtras {
+  readonly visit?: LayerVisitor;
+  /** This many of the tokens, the last ones, use the selections of the weights. Default 0. */
+  readonly sparseTokens?: number;
+  /** Computes all rows of the last layer, too, and hands the final residual stream `[n, hidden]` over. */
+  onResidual?(residual: Float32Array): Promise<void>;
+}
+
+export function prefillWith(session: Session, task: PrefillTask, extras: PrefillExtras): Promise<PrefillResult> {
+  return new PrefillRun(session, task, extras).result();
 }
 
 /** Sees the attention inputs of each layer before attention overwrites the queries. */
@@ -39,17 +53,17 @@ export type LayerVisitor = (layer: number, inputs: AttentionInputs) => void | Pr
 class PrefillRun {
   readonly #session: Session;
   readonly #task: PrefillTask;
-  readonly #visit: LayerVisitor | undefined;
+  readonly #extras: PrefillExtras;
   readonly #clock = new Clock<Phase>();
   readonly #n: number;
   readonly #hidden: number;
   readonly #residual: Float32Array;
   readonly #q: HeadTensor;
 
-  constructor(session: Session, task: PrefillTask, visit?: LayerVisitor) {
+  constructor(session: Session, task: PrefillTask, extras: PrefillExtras) {
     this.#session = session;
     this.#task = task;
-    this.#visit = visit;
+    this.#extras = extras;
     const { shape } = session.plan.model;
     this.#n = task.ids.length;
     this.#hidden = session.decoder.config.hiddenSize;
@@ -79,6 +93,7 @@ class PrefillRun {
       stats.push(layerStats);
       emitProgress(this.#task.events, (layer + 1) / plan.model.shape.layers, `prefill layer ${layer + 1}`);
     }
+    await this.#extras.onResidual?.(this.#residual);
     const logits = new Float32Array(decoder.config.vocabSize);
     await this.#clock.timeAsync("projection", () => decoder.logits(this.#rows(this.#n - 1, this.#n), 1, logits));
     checkPrunerStates(pruners, prunerStates);
@@ -101,12 +116,12 @@ class PrefillRun {
   async #layer(layer: number, prunerStates: unknown[]): Promise<{ cache: LayerCache; layerStats: PrefillLayerStats }> {
     const { shape } = this.#session.plan.model;
     const n = this.#n;
-    const isLast = layer === shape.layers - 1;
+    const onlyLastRow = layer === shape.layers - 1 && !this.#extras.onResidual;
     const cache = allocateCache(shape, this.#session.plan.precision, n + this.#task.reserve);
     await this.#project(layer, cache);
     const { k, v } = cacheViews(cache, shape, n);
     const scale = this.#session.scale;
-    await this.#visit?.(layer, { q: this.#q, k, v });
+    await this.#extras.visit?.(layer, { q: this.#q, k, v });
 
     const before = { estimate: this.#clock.ms("estimate"), attention: this.#clock.ms("attention") };
     const { masks, groups } = this.#clock.time("estimate", () =>
@@ -114,13 +129,13 @@ class PrefillRun {
     );
     const observed = this.#observedQueries(layer);
     const cost = await this.#clock.timeAsync("attention", () =>
-      isLast ? this.#lastRow(masks, k, v) : this.#allRows(masks, k, v),
+      onlyLastRow ? this.#lastRow(masks, k, v) : this.#allRows(masks, k, v),
     );
     throwIfCancelled(this.#task.cancel);
 
-    const first = isLast ? n - 1 : 0;
+    const first = onlyLastRow ? n - 1 : 0;
     await this.#chunks(async (start, end) => {
-      const at = { layer, residual: this.#rows(start, end), rows: end - start };
+      const at = this.#at(layer, start, end);
       await this.#session.decoder.attentionOutput(at, this.#attentionRows(start, end));
       await this.#session.decoder.mlp(at);
     }, first);
@@ -133,8 +148,8 @@ class PrefillRun {
         estimateMs: this.#clock.ms("estimate") - before.estimate,
         attentionMs: this.#clock.ms("attention") - before.attention,
         groups,
-        queryRows: isLast ? 1 : n,
-        causalCells: shape.queryHeads * (isLast ? n : (n * (n + 1)) / 2),
+        queryRows: onlyLastRow ? 1 : n,
+        causalCells: shape.queryHeads * (onlyLastRow ? n : (n * (n + 1)) / 2),
         cellsComputed: cost.cellsComputed,
         bytesRead: cost.bytesRead,
         tokensKept: Array.from(kept.lengths),
@@ -154,8 +169,7 @@ class PrefillRun {
     const target = cacheViews(cache, shape, cache.capacity);
     await this.#chunks(async (start, end) => {
       const count = end - start;
-      const at = { layer, residual: this.#rows(start, end), rows: count };
-      await decoder.attentionInputs(at, positionsFrom(start, count), tables, {
+      await decoder.attentionInputs(this.#at(layer, start, end), positionsFrom(start, count), tables, {
         q: this.#attentionRows(start, end),
         k,
         v,
@@ -230,6 +244,12 @@ class PrefillRun {
     if (this.#task.dense) return undefined;
     const index = this.#session.plugins.pruners.findIndex(({ planned }) => planned.layers.includes(layer));
     return index < 0 ? undefined : { ...this.#session.plugins.pruners[index], index };
+  }
+
+  #at(layer: number, start: number, end: number): ResidualRows {
+    const firstSparse = Math.max(start, this.#n - (this.#extras.sparseTokens ?? 0));
+    const sparseRows = Math.max(0, end - firstSparse);
+    return { layer, residual: this.#rows(start, end), rows: end - start, sparseRows };
   }
 
   #rows(start: number, end: number): Float32Array {
