@@ -11,7 +11,7 @@ type Place = Pick<WeightContext, "layer" | "projection">;
 /** Values of a matrix as float32. Throws `ERR_MODEL_TENSOR` for NaN or infinity, which no score can rank. */
 export function finiteWeights({ layer, projection }: Place, weight: DenseWeight): Float32Array {
   const values = floatValues(weight);
-  const bad = values.findIndex((value) => !Number.isFinite(value));
+  const bad = firstNotFinite(values);
   if (bad < 0) return values;
   const [o, i] = [Math.floor(bad / weight.inFeatures), bad % weight.inFeatures];
   throw new WinnowError(
@@ -34,6 +34,12 @@ export function statisticOf(context: WeightContext, name: InputStatistic): Float
 function problemOf(values: Float32Array, name: InputStatistic, inFeatures: number): string | undefined {
   const expected = name === "hessian" ? inFeatures * inFeatures : inFeatures;
   if (values.length !== expected) return `holds ${values.length} numbers, expected ${expected}`;
-  const bad = values.findIndex((value) => !Number.isFinite(value));
+  const bad = firstNotFinite(values);
   return bad < 0 ? undefined : `is ${values[bad]} at ${bad}, expected finite numbers`;
+}
+
+/** -1: none. A plain loop, for this reads every weight of a model. */
+function firstNotFinite(values: Float32Array): number {
+  for (let e = 0; e < values.length; e++) if (!Number.isFinite(values[e])) return e;
+  return -1;
 }

@@ -3,7 +3,7 @@ import { WinnowError } from "./errors.js";
 import type { DenseWeight } from "./linear-weight.js";
 import type { Primitives } from "./operations.js";
 import { option } from "./options.js";
-import { type FloatData, fromBf16 } from "./tensor.js";
+import type { FloatData } from "./tensor.js";
 import type { SparsityPattern, WeightScorer, WeightSparsifier } from "./weight-sparsifier.js";
 
 /** The options `sparsity` and `pattern` that pruners of weights share. */
@@ -68,7 +68,10 @@ export function withoutWeights(weight: DenseWeight, kept: Uint8Array): DenseWeig
 
 /** Values of a dense weight as float32; the same array if they are float32 already. */
 export function floatValues({ data }: DenseWeight): Float32Array {
-  return data instanceof Float32Array ? data : Float32Array.from(data, fromBf16);
+  if (data instanceof Float32Array) return data;
+  const bits = new Uint32Array(data.length);
+  for (let e = 0; e < data.length; e++) bits[e] = data[e] << 16;
+  return new Float32Array(bits.buffer);
 }
 
 /**
