@@ -374,7 +374,11 @@ describe("createPlan", () => {
     const { layers: count, queryHeads } = made.model.shape;
     const heads = made.prefill.reduce((sum, group) => sum + group.heads.end - group.heads.start, 0);
     expect(heads).toBe(count * queryHeads);
-    const named = [...made.prefill.map(({ masker }) => masker), ...made.decode.map(({ kvPruner }) => kvPruner)];
+    const named = [
+      ...made.prefill.map(({ masker }) => masker),
+      ...made.decode.map(({ kvPruner }) => kvPruner),
+      ...made.weights.sparsifiers.map(({ sparsifier }) => sparsifier),
+    ];
     expect(new Set(made.plugins.map(({ id }) => id))).toEqual(new Set(named.filter((id) => id !== "dense")));
     expect(made.plugins.length).toBeGreaterThan(0);
   });

@@ -96,7 +96,8 @@ class KernelPlanner {
   private mismatch(candidate: KernelPackage, operation: OperationName): string | undefined {
     const descriptors = candidate.kernels.filter((kernel) => kernel.operation === operation);
     if (descriptors.length === 0) return `it has no ${operation} kernel`;
-    const { precision } = this.needs;
+    // Pruning computes in float32 whatever the precision of the forward pass.
+    const precision = operation === "linearAlgebra" ? "f32" : this.needs.precision;
     const typed = descriptors.filter((kernel) => kernel.dtypes.includes(precision));
     if (typed.length === 0) return `its ${operation} kernels do not take ${precision}`;
     const [formats, what] = this.operands(operation);

@@ -22,6 +22,7 @@ export async function planWeights(
 ): Promise<WeightsPlan> {
   const { weights, calibration, weightFormat } = document.value;
   checkLength(document, shape);
+  checkFormat(document);
   const choices: PluginChoice[] = [];
   const sparsifiers: PlannedSparsifier[] = [];
   for (const index of weights.keys()) {
@@ -96,5 +97,16 @@ function checkLength(document: ConfigDocument, { contextLength }: ModelShape): v
     ["calibration", "length"],
     "ERR_PLAN_CONFLICT",
     `must be at most ${contextLength}, the context of the model, got ${length}`,
+  );
+}
+
+/** The formats but dense ones compute in bf16 or int8. */
+function checkFormat(document: ConfigDocument): void {
+  const { weightFormat, precision } = document.value;
+  if (precision === "bf16" || weightFormat === "auto" || weightFormat === "dense") return;
+  throw document.fail(
+    ["weightFormat"],
+    "ERR_PLAN_CONFLICT",
+    `must be auto or dense with precision f32, got ${weightFormat}. Set precision: bf16 for compact formats`,
   );
 }
