@@ -38,11 +38,13 @@ export function findNonFinite(dtype: StoredFloat, bytes: Uint8Array, target: Flo
   if (dtype === "F32") {
     const limit = target === "bf16" ? 0x7f7f8000 : 0x7f800000;
     const bits = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-    return bits.findIndex((x) => (x & 0x7fffffff) >= limit);
+    for (let i = 0; i < bits.length; i++) if ((bits[i] & 0x7fffffff) >= limit) return i;
+    return -1;
   }
   const limit = dtype === "F16" ? 0x7c00 : 0x7f80;
   const bits = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-  return bits.findIndex((x) => (x & 0x7fff) >= limit);
+  for (let i = 0; i < bits.length; i++) if ((bits[i] & 0x7fff) >= limit) return i;
+  return -1;
 }
 
 /** Bytes of a tensor as Winnow's types: F32 and BF16 as they are (a view), F16 widened to float32 (exact, a copy). */

@@ -40,22 +40,23 @@ function checkOffsets(bitmap: Uint32Array, offsets: Uint32Array, count: number, 
   if (stored !== count) fail("values", `the bitmap marks ${stored} values, got ${count}`);
 }
 
-/** Bits of rows and inputs that the matrix does not have must not be set. */
+/** Bits of rows and inputs that the matrix does not have must not be set: they lie in the last panel, and in the last step of each. */
 function checkPadding(matrix: MatrixDescription, bitmap: Uint32Array, fail: FailPart): void {
   const { together, wordsPerStep, steps, panels } = layoutOf(matrix);
   const lastLanes = matrix.outFeatures - (panels - 1) * PANEL;
   const lastInputs = matrix.inFeatures - (steps - 1) * together;
-  for (let word = 0; word < bitmap.length; word++) {
-    const step = Math.floor(word / wordsPerStep);
-    const lanes = step >= (panels - 1) * steps ? lastLanes : PANEL;
-    const inputs = step % steps === steps - 1 ? lastInputs : together;
-    if (lanes === PANEL && inputs === together) continue;
-    for (let bit = 0; bit < 32; bit++) {
-      const place = (word % wordsPerStep) * 32 + bit;
-      const outside = Math.floor(place / together) >= lanes || place % together >= inputs;
-      if (outside && (bitmap[word] >>> bit) & 1) fail("bitmap", `bit ${bit} of word ${word} is padding and must be 0`);
+  const checkStep = (step: number, lanes: number, inputs: number) => {
+    for (let place = 0; place < wordsPerStep * 32; place++) {
+      if (Math.floor(place / together) < lanes && place % together < inputs) continue;
+      const word = step * wordsPerStep + (place >>> 5);
+      if ((bitmap[word] >>> (place & 31)) & 1)
+        fail("bitmap", `bit ${place & 31} of word ${word} is padding and must be 0`);
     }
-  }
+  };
+  if (lastLanes < PANEL)
+    for (let step = 0; step < steps; step++) checkStep((panels - 1) * steps + step, lastLanes, together);
+  if (lastInputs < together)
+    for (let panel = 0; panel < panels; panel++) checkStep(panel * steps + steps - 1, PANEL, lastInputs);
 }
 
 function rowSums(matrix: MatrixDescription, bitmap: Uint32Array, values: Int8Array): Int32Array {

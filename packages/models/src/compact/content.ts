@@ -96,14 +96,18 @@ function checkInt8Panels(matrix: Of<"int8-panel16">, parts: Parts, fail: FailPar
   const data = parts.get("data") as Int8Array;
   const padded = paddedInputs("int8", inFeatures);
   const sums = new Int32Array(Math.ceil(outFeatures / PANEL) * PANEL);
-  for (let e = 0; e < data.length; e++) {
-    if (data[e] === 0) continue;
-    const lane = (e >>> 2) % PANEL;
-    const step = Math.floor(e / (4 * PANEL));
-    const o = Math.floor((4 * step) / padded) * PANEL + lane;
-    const i = ((4 * step) % padded) + (e & 3);
-    if (o >= outFeatures || i >= inFeatures) fail("data", `number ${e} is padding and must be 0, got ${data[e]}`);
-    sums[o] += data[e];
+  let e = 0;
+  for (let panel = 0; panel < sums.length; panel += PANEL) {
+    for (let input = 0; input < padded; input += 4) {
+      for (let lane = 0; lane < PANEL; lane++) {
+        for (let i = input; i < input + 4; i++, e++) {
+          sums[panel + lane] += data[e];
+          if (data[e] !== 0 && (i >= inFeatures || panel + lane >= outFeatures)) {
+            fail("data", `number ${e} is padding and must be 0, got ${data[e]}`);
+          }
+        }
+      }
+    }
   }
   checkSums(sums, parts, fail);
 }
