@@ -12,10 +12,12 @@ export function pipelineJsonSchema(plugins: readonly PluginDefinition[]): Json {
   const schema = jsonSchemaOf(pipelineSchema);
   const maskers = plugins.filter(({ kind }) => kind === "masker" || kind === "block-scorer");
   const pruners = plugins.filter(({ kind }) => kind === "kv-pruner" || kind === "evict-scorer");
+  const sparsifiers = plugins.filter(({ kind }) => kind === "weight-sparsifier" || kind === "weight-scorer");
   for (const section of sections(schema, "prefill"))
-    addPlugins(section, "masker", "dense", "Plain causal attention.", maskers);
+    addPlugins(section, "masker", maskers, { const: "dense", description: "Plain causal attention." });
   for (const section of sections(schema, "decode"))
-    addPlugins(section, "kvPruner", "none", "Read and keep the whole cache.", pruners);
+    addPlugins(section, "kvPruner", pruners, { const: "none", description: "Read and keep the whole cache." });
+  addPlugins((schema.properties as Record<string, Json>).weights.items as Json, "sparsifier", sparsifiers);
   return { title: "Winnow pipeline", ...schema };
 }
 
@@ -26,18 +28,9 @@ function sections(schema: Json, name: string): Json[] {
   return [section, overrides.items as Json];
 }
 
-function addPlugins(
-  section: Json,
-  key: string,
-  none: string,
-  noneText: string,
-  plugins: readonly PluginDefinition[],
-): void {
+function addPlugins(section: Json, key: string, plugins: readonly PluginDefinition[], none?: Json): void {
   const properties = section.properties as Record<string, Json>;
-  const known = [
-    { const: none, description: noneText },
-    ...plugins.map(({ id, summary }) => ({ const: id, description: summary })),
-  ];
+  const known = [...(none ? [none] : []), ...plugins.map(({ id, summary }) => ({ const: id, description: summary }))];
   properties[key] = {
     ...properties[key],
     anyOf: [...known, { type: "string", description: "Another plugin: package name or relative path." }],
