@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { WinnowError } from "@winnow/core";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { addBenchCommands } from "./bench/options.js";
 import { addSharedOptions } from "./commands/shared-options.js";
 import type { CommandContext, ExitStatus } from "./context.js";
@@ -71,6 +71,29 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
       run(async (context) => (await import("./commands/inspect.js")).inspectCommand(model, options, context)),
     );
 
+  addSharedOptions(
+    program
+      .command("eval")
+      .description("measure quality")
+      .command("perplexity <config>")
+      .description("perplexity of a text under a configuration, or of a model folder"),
+  )
+    .option(...json)
+    .option("--text <file>", "text to score; default: a built-in book")
+    .option("--length <tokens>", "tokens of a window", integerOption("--length", 2))
+    .option("--stride <tokens>", "distance of windows; default: their length", integerOption("--stride", 1))
+    .option("--windows <n>", "at most so many windows", integerOption("--windows", 1))
+    .option("--sparse <which>", "tokens that use weights which choose what to skip: none, tenth, half, all or decode")
+    .option(
+      "--context <tokens>",
+      "with --sparse decode: tokens that are prefilled and do not count",
+      integerOption("--context", 1),
+    )
+    .option("--dense", "without maskers, KV pruners and selections")
+    .action((path, options) =>
+      run(async (context) => (await import("./commands/eval.js")).evalPerplexityCommand(path, options, context)),
+    );
+
   addSharedOptions(program.command("tune <plugin> <config>").description("search a plugin's options on a model"))
     .option(...json)
     .option("--length <tokens>", "length of calibration prompts", integerOption("--length", 16), 8192)
@@ -79,6 +102,21 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
     .option("--option <name=value...>", "settings of the search")
     .action((plugin, file, options) =>
       run(async (context) => (await import("./commands/tune.js")).tuneCommand(plugin, file, options, context)),
+    );
+
+  addSharedOptions(
+    program.command("prune <config>").description("run the sparsifiers of a configuration, write a model"),
+  )
+    .requiredOption("--out <folder>", "folder of the new model; an interrupted run goes on where it stopped")
+    .addOption(
+      new Option("--form <form>", "plain loads anywhere, sparse is the compact format of Winnow")
+        .choices(["plain", "sparse"])
+        .default("plain"),
+    )
+    .option("--overwrite", "replace a model folder that is there")
+    .option(...json)
+    .action((file, options) =>
+      run(async (context) => (await import("./commands/prune.js")).pruneCommand(file, options, context)),
     );
 
   addBenchCommands(program, (work) => run(async (context) => work(await import("./commands/bench.js"), context)));

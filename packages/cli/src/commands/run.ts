@@ -1,15 +1,8 @@
 import { WinnowError } from "@winnow/core";
-import {
-  createEngine,
-  groupFallbacks,
-  type Receipt,
-  readConfig,
-  stepEntry,
-  summarizeReceipt,
-  writeFileAtomically,
-} from "@winnow/runtime";
+import { type Receipt, readConfig, stepEntry, summarizeReceipt, writeFileAtomically } from "@winnow/runtime";
 import type { CommandContext, ExitStatus } from "../context.js";
-import { notice, print, printJson, startProgress } from "../io.js";
+import { print, printJson } from "../io.js";
+import { EngineHost } from "../steps/engine-host.js";
 import { runStep } from "../steps/index.js";
 import { needleLengthSets, type SharedOptions, setsOf } from "./shared-options.js";
 
@@ -21,30 +14,27 @@ export interface RunOptions extends SharedOptions {
 /** `winnow run CONFIG`: all steps of a pipeline, then the receipts to the file that the configuration names. */
 export async function runCommand(file: string, options: RunOptions, { signal }: CommandContext): Promise<ExitStatus> {
   const base = readConfig(file, setsOf(options));
-  const config =
-    options.length === undefined
-      ? base
-      : readConfig(file, [...setsOf(options), ...needleLengthSets(base, options.length)]);
+  const lengths = options.length === undefined ? [] : needleLengthSets(base, options.length);
+  const sets = [...setsOf(options), ...lengths];
+  const config = readConfig(file, sets);
   if (config.value.steps.length === 0) {
     throw new WinnowError(
       "ERR_OPTION_MISSING",
       `"${file}" has no steps to run. Add steps, e.g. - generate: { prompt: { file: prompt.txt } }.`,
     );
   }
-  const loading = startProgress("loading");
-  await using engine = await createEngine(config, { signal, onProgress: loading.update }).finally(() => loading.stop());
-  for (const { wanted, reason, replacements } of groupFallbacks(engine.plan.fallbacks))
-    notice(`Note: ${wanted} kernels cannot run: ${reason} Instead: ${replacements}.`);
   const receipts: Receipt[] = [];
   const write = options.json ? () => {} : (text: string) => process.stdout.write(text);
-  for (const step of config.value.steps) receipts.push(...(await runStep(engine, stepEntry(step), { signal, write })));
-
-  const target = config.value.output.receipt;
-  writeFileAtomically(target, `${JSON.stringify(receipts.length === 1 ? receipts[0] : receipts, null, 2)}\n`);
+  await using host = new EngineHost(file, sets, signal);
+  const output = { signal, write };
+  for (const step of config.value.steps) receipts.push(...(await runStep({ config, host }, stepEntry(step), output)));
   if (options.json) printJson(receipts);
-  else {
-    for (const receipt of receipts) print(summarizeReceipt(receipt));
-    print(`Receipt: ${target}`);
-  }
+  else for (const receipt of receipts) print(summarizeReceipt(receipt));
+  if (receipts.length > 0) writeReceipts(config.value.output.receipt, receipts, options);
   return 0;
+}
+
+function writeReceipts(target: string, receipts: readonly Receipt[], { json }: RunOptions): void {
+  writeFileAtomically(target, `${JSON.stringify(receipts.length === 1 ? receipts[0] : receipts, null, 2)}\n`);
+  if (!json) print(`Receipt: ${target}`);
 }

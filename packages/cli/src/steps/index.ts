@@ -1,14 +1,36 @@
-import type { Engine, Receipt, StepEntry } from "@winnow/runtime";
+import type { ConfigDocument, Receipt, StepEntry } from "@winnow/runtime";
 import { runCompare } from "./compare.js";
+import type { EngineHost } from "./engine-host.js";
 import { runGenerate } from "./generate.js";
+import { runPerplexity } from "./perplexity.js";
+import { describePruning, runPrune } from "./prune.js";
 import type { StepOutput } from "./stream-answer.js";
 
-/** Runs one step of a pipeline and returns a receipt per run. */
-export function runStep(engine: Engine, step: StepEntry, output: StepOutput): Promise<Receipt[]> {
+/** What steps share. */
+export interface StepContext {
+  readonly config: ConfigDocument;
+  readonly host: EngineHost;
+}
+
+/** Runs one step of a pipeline and returns a receipt per answer. Steps after a prune step run on the model that it wrote. */
+export async function runStep(
+  { config, host }: StepContext,
+  step: StepEntry,
+  output: StepOutput,
+): Promise<readonly Receipt[]> {
   switch (step.runner) {
     case "generate":
-      return runGenerate(engine, step.settings, output);
+      return runGenerate(await host.engine(), step.settings, output);
     case "compare":
-      return runCompare(engine, step.settings, output);
+      return runCompare(await host.engine(), step.settings, output);
+    case "perplexity":
+      await runPerplexity(await host.engine(), step.settings, output);
+      return [];
+    case "prune": {
+      const report = await runPrune(config, step.settings, output.signal);
+      output.write(`${describePruning(report)}\n`);
+      await host.useModel(report.out);
+      return [];
+    }
   }
 }

@@ -3,6 +3,7 @@ import type { PipelineInput } from "../config/schema.js";
 import { makePlan, type PlanOptions } from "../plan/make-plan.js";
 import { readModelInfo } from "../plan/model-info.js";
 import type { Plan } from "../plan/plan.js";
+import { pruneLoaded } from "../prune/in-memory.js";
 import { createEngineContainer, tokens } from "../registry/container.js";
 import { WorkerPool } from "../workers/main/pool.js";
 import type { LoadResult } from "../workers/messages.js";
@@ -27,7 +28,7 @@ export async function createPlan(source: ConfigSource, options: CreateEngineOpti
 }
 
 /**
- * Plans, starts the workers and loads the weights (once, in shared memory). Close the engine when done, or declare it with `await using`.
+ * Plans, starts the workers, loads the weights (once, in shared memory) and, unless there is a prune step, runs the sparsifiers over them. Close the engine when done, or declare it with `await using`.
  *
  * @example
  * const engine = await createEngine({ model: "models/winnow-16m-32k", prefill: { masker: "minference" } });
@@ -46,12 +47,18 @@ export async function createEngine(source: ConfigSource, options: CreateEngineOp
         onEvent: (event) => event.event === "progress" && options.onProgress?.(event.share, event.label),
       },
     );
-    await openWorkers(pool, plan, loaded, options.signal);
-    return new Engine(config, plan, pool, loaded);
+    const ready = prunesLater(config) ? loaded : await pruneLoaded(pool, plan, loaded, options);
+    await openWorkers(pool, plan, ready, options.signal);
+    return new Engine(config, plan, pool, ready);
   } catch (error) {
     await pool.close();
     throw error;
   }
+}
+
+/** A prune step runs the sparsifiers when its turn comes; until then the model is as it is. */
+function prunesLater({ value }: ConfigDocument): boolean {
+  return value.steps.some((step) => step.prune !== undefined);
 }
 
 /** All workers are idle, so that as many tasks reach each of them once. */
@@ -65,7 +72,8 @@ async function openWorkers(
   await Promise.all(Array.from({ length: plan.workers }, () => pool.run(open, signal && { signal })));
 }
 
-function documentOf(source: ConfigSource, { sets, folder }: CreateEngineOptions): ConfigDocument {
+/** The configuration that a source stands for. */
+export function documentOf(source: ConfigSource, { sets, folder }: CreateEngineOptions): ConfigDocument {
   if (typeof source === "string") return readConfig(source, sets);
   if (source instanceof ConfigDocument) return source;
   return configFromObject(source, { ...(folder !== undefined && { folder }), ...(sets && { sets }) });

@@ -4,12 +4,13 @@ import type { GenerationOptions } from "../engine/generation-options.js";
 import type { SamplerState, TokenProbability } from "../engine/sampler.js";
 import type { SequenceState } from "../engine/sequence.js";
 import type { Plan } from "../plan/plan.js";
+import type { PruneStep } from "../prune/tasks.js";
 import type { DecodeStats, PrefillStats } from "../receipt/stats.js";
 import type { LoadedModel } from "./loaded-model.js";
 import type { TextState } from "./worker/text-stream.js";
 
 /** What crosses to a worker: plain data and shared memory, never objects with code. */
-export type Task = LoadTask | OpenTask | EncodeTask | PrefillTask | DecodeTask | TuneTask;
+export type Task = LoadTask | OpenTask | EncodeTask | PrefillTask | DecodeTask | TuneTask | ScoreTask | PruneTask;
 
 interface TaskBase {
   /** One element; set to 1 to stop. Shared. */
@@ -63,6 +64,25 @@ export interface DecodeTask extends TaskBase {
   readonly sliceMilliseconds: number;
 }
 
+/** A text whose tokens are known: how likely the model finds them. */
+export interface ScoreTask extends TaskBase {
+  readonly type: "score";
+  readonly context: EngineContext;
+  readonly ids: Int32Array;
+  /** Tokens that go through prefill; the others are fed one at a time, as decoding does. */
+  readonly prefilled: number;
+  /** Of the prefilled tokens, the last ones that use the selections of the weights. */
+  readonly sparseTokens: number;
+  readonly dense: boolean;
+}
+
+export interface ScoreResult {
+  /** -ln p of tokens `[ids.length - losses.length, ids.length)`: all but the first, or those after the prefilled ones. */
+  readonly losses: Float64Array;
+  readonly prefill: PrefillStats;
+  readonly decode: DecodeStats;
+}
+
 /** An offline search of a plugin. */
 export interface TuneTask extends TaskBase {
   readonly type: "tune";
@@ -70,6 +90,13 @@ export interface TuneTask extends TaskBase {
   readonly plugin: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly prompts: readonly Int32Array[];
+}
+
+/** A piece of pruning; needs no loaded model. */
+export interface PruneTask extends TaskBase {
+  readonly type: "prune";
+  readonly plan: Plan;
+  readonly step: PruneStep;
 }
 
 /** Where a token stream stands between slices. */

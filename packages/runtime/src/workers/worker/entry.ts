@@ -5,6 +5,8 @@ import { encode } from "./encode.js";
 import { load } from "./load.js";
 import { prefill } from "./prefill.js";
 import { lowerThreadPriority } from "./priority.js";
+import { runPruneStep } from "./prune/run-step.js";
+import { score } from "./score.js";
 import { sessionOf } from "./session.js";
 import { tune } from "./tune.js";
 
@@ -34,8 +36,12 @@ async function dispatch(task: Task): Promise<unknown> {
       return prefill(await sessionOf(task.context), task);
     case "decode":
       return decode(await sessionOf(task.context), task);
+    case "score":
+      return score(await sessionOf(task.context), task);
     case "tune":
       return tune(await sessionOf(task.context), task);
+    case "prune":
+      return runPruneStep(task);
   }
 }
 
