@@ -23,7 +23,8 @@ interface Counted {
 
 /**
  * The `round(sparsity * total)` smallest weights of all matrices together go; of equal ones, those of earlier matrices, then of lower index.
- * Two passes over the weights by counting, exact for float32 too. Memory: 384 KiB a matrix while surveying.
+ * Two passes over the weights by counting, exact for float32 too. Memory: up to 256 KiB a matrix while surveying.
+ * After another sparsifier, it is the magnitudes of the original weights that compete, for those are what is surveyed.
  */
 export function globalMagnitude(sparsity: number): WeightSparsifier {
   return {
@@ -33,7 +34,7 @@ export function globalMagnitude(sparsity: number): WeightSparsifier {
       const { bits, ties } = context.survey as GlobalCut;
       const cut: Cut = { bits, ties: ties[keyOf(context)] };
       context.report?.({ threshold: magnitudeOf(bits) });
-      return cutWeight(context.weight, magnitudeBits(context), cut);
+      return cutWeight(context.weight, magnitudeBits({ ...context, weight: context.original }), cut);
     },
   };
 }

@@ -134,6 +134,19 @@ describe("magnitude", () => {
     ]);
   });
 
+  it("global after another sparsifier removes by the original magnitudes, and keeps the values that it finds", () => {
+    const sparsifier = plugin.create(plugin.options.parse({}), model);
+    const original = weightOf([[1, 2, 3, 4]]);
+    const place = { layer: 0, projection: "q_proj" } as const;
+    const rest = { statistics: { tokens: 0, sequences: 0 }, dtype: "f32", operations } as const;
+    const survey = [0, 1].reduce<unknown>((previous) => {
+      const value = sparsifier.survey!.measure({ ...place, ...rest, weight: original, original, survey: previous });
+      return sparsifier.survey!.combine([{ ...place, value }], previous);
+    }, undefined);
+    const pruned = sparsifier.sparsify({ ...place, ...rest, weight: weightOf([[9, 8, 0.5, 0]]), original, survey });
+    expect(valuesOf(pruned as DenseWeight)).toEqual([0, 0, 0.5, 0]);
+  });
+
   it("global reports the magnitude at its cut", () => {
     const facts: object[] = [];
     const report = (more: object) => void facts.push(more);
