@@ -192,24 +192,30 @@ export interface ScoreTask {
 
 /**
  * Heavy steps of pruning. Sums are float64 or blocked float32 and do not depend on the number of threads; matrices are row-major and contiguous.
+ * NaN or infinity in an input throws ERR_NON_FINITE with its place.
  */
 export interface LinearAlgebra {
-  /** `gram += x^T x`; x `[rows, width]`, gram `[width, width]`, both triangles. Float32 sums over at most 512 rows, then added. O(rows * width^2). */
+  /**
+   * `gram += x^T x`; x `[rows, width]`, gram `[width, width]`, symmetric, both triangles. Float32 sums over at most 512 rows, then added.
+   * O(rows * width^2).
+   */
   accumulateGram(x: Float32Array, rows: number, width: number, gram: Float32Array): void;
 
   /**
    * The upper triangular U with `(h + damping * I)^-1 = U^T U` of a symmetric h `[n, n]`, in float64; zeros below the diagonal.
-   * Returns -1, or the column where the factorisation met a pivot that is not positive (then `out` is undefined). O(n^3).
+   * Reads the upper triangle of h; `out` may be h; damping >= 0. Returns -1, or the column where the factorisation met a pivot that is not positive
+   * beyond rounding, n * 2^-52 of the diagonal (then `out` is undefined). O(n^3).
    */
   inverseCholesky(h: Float32Array, n: number, damping: number, out: Float32Array): number;
 
   /**
    * The `rank` largest singular values of a `[rows, columns]`, descending, with `u` `[rows, rank]` and `v` `[columns, rank]`:
-   * a ~ u diag(s) v^T. Relative accuracy of s about 1e-6; the sign makes the largest entry of each column of u positive. Same result every time.
+   * a ~ u diag(s) v^T. Relative accuracy of s about 1e-6, but not finer than 2^-22 of the first; values of at most 2^-23 of the first are zero, with
+   * zero vectors. The sign makes the largest entry of each column of u positive (ties: the lower row). Same result every time.
    */
   truncatedSvd(a: Float32Array, rows: number, columns: number, rank: number): TruncatedSvd;
 
-  /** `c += alpha * a b`; a `[m, k]`, b `[k, n]`, c `[m, n]`, rows `strideA`, `strideB`, `strideC` elements apart. O(m n k). */
+  /** `c += alpha * a b`; a `[m, k]`, b `[k, n]`, c `[m, n]`, rows `strideA`, `strideB`, `strideC` elements apart. c is not searched for NaN. O(m n k). */
   multiplyAdd(task: MultiplyTask): void;
 
   /** L2 norm of each column of `[rows, columns]`, sums in float64. */

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "algebra/algebra.h"
 #include "elementwise/elementwise.h"
 #include "linear/linear.h"
 #include "primitives/primitives.h"
@@ -361,6 +362,56 @@ class Kernels : public Napi::ObjectWrap<Kernels> {
     return Napi::Number::New(env, static_cast<double>(count));
   }
 
+  /** Elements from the first to the last of a matrix whose rows are `stride` apart. */
+  static double extent(size_t rows, size_t columns, size_t stride) {
+    if (rows == 0 || columns == 0) return 0;
+    return product(rows - 1, stride) + static_cast<double>(columns);
+  }
+
+  static size_t stride(const Fields& f, const char* field, size_t columns) { return f.count(field, static_cast<double>(columns)); }
+
+  Napi::Value accumulateGram(Napi::Env env, const Fields& f) {
+    const size_t rows = f.count("rows"), width = f.count("width");
+    winnow::accumulateGram(*context_, f.floats("x", product(rows, width)), rows, width, f.floats("gram", product(width, width)));
+    return env.Undefined();
+  }
+
+  Napi::Value inverseCholesky(Napi::Env env, const Fields& f) {
+    const size_t n = f.count("n");
+    const float* h = f.floats("h", product(n, n));
+    const ptrdiff_t column = winnow::inverseCholesky(*context_, h, n, f.number("damping"), f.floats("out", product(n, n)));
+    return Napi::Number::New(env, static_cast<double>(column));
+  }
+
+  Napi::Value truncatedSvd(Napi::Env env, const Fields& f) {
+    const size_t rows = f.count("rows"), columns = f.count("columns"), rank = f.count("rank");
+    f.require(rank <= std::min(rows, columns), "rank", "be at most rows and columns");
+    winnow::truncatedSvd(*context_, {f.floats("a", product(rows, columns)), rows, columns, rank, f.floats("u", product(rows, rank)),
+                                     f.floats("s", static_cast<double>(rank)), f.floats("v", product(columns, rank))});
+    return env.Undefined();
+  }
+
+  Napi::Value multiplyAdd(Napi::Env env, const Fields& f) {
+    const size_t m = f.count("m"), n = f.count("n"), k = f.count("k");
+    const size_t strideA = stride(f, "strideA", k), strideB = stride(f, "strideB", n), strideC = stride(f, "strideC", n);
+    winnow::multiplyAdd(*context_, {m, n, k, static_cast<float>(f.number("alpha")), f.floats("a", extent(m, k, strideA)), strideA,
+                                    f.floats("b", extent(k, n, strideB)), strideB, f.floats("c", extent(m, n, strideC)), strideC});
+    return env.Undefined();
+  }
+
+  Napi::Value columnNorms(Napi::Env env, const Fields& f) {
+    const size_t rows = f.count("rows"), columns = f.count("columns");
+    winnow::columnNorms(*context_, f.floats("x", product(rows, columns)), rows, columns, f.floats("out", static_cast<double>(columns)));
+    return env.Undefined();
+  }
+
+  Napi::Value firstNonFinite(Napi::Env env, const Fields& f) {
+    const size_t rows = f.count("rows"), columns = f.count("columns");
+    const size_t rowStride = stride(f, "stride", columns);
+    const ptrdiff_t place = winnow::firstNonFinite(*context_, f.floats("x", extent(rows, columns, rowStride)), rows, columns, rowStride);
+    return Napi::Number::New(env, static_cast<double>(place));
+  }
+
   std::unique_ptr<Context> context_;
 };
 
@@ -387,6 +438,12 @@ Napi::Function Kernels::define(Napi::Env env) {
                          operation<&Kernels::poolMean>("poolMean"),
                          operation<&Kernels::topKRows>("topKRows"),
                          operation<&Kernels::prefixMass>("prefixMass"),
+                         operation<&Kernels::accumulateGram>("accumulateGram"),
+                         operation<&Kernels::inverseCholesky>("inverseCholesky"),
+                         operation<&Kernels::truncatedSvd>("truncatedSvd"),
+                         operation<&Kernels::multiplyAdd>("multiplyAdd"),
+                         operation<&Kernels::columnNorms>("columnNorms"),
+                         operation<&Kernels::firstNonFinite>("firstNonFinite"),
                      });
 }
 

@@ -37,6 +37,14 @@ export interface NativeKernels {
   readonly topKRows: Call<boolean>;
   /** How many indices were written, or -1 if a value is NaN. */
   readonly prefixMass: Call<number>;
+  readonly accumulateGram: Call;
+  /** The column without a positive pivot, or -1. */
+  readonly inverseCholesky: Call<number>;
+  readonly truncatedSvd: Call;
+  readonly multiplyAdd: Call;
+  readonly columnNorms: Call;
+  /** Place of the first NaN or infinity of a matrix, or -1. */
+  readonly firstNonFinite: Call<number>;
 }
 
 interface NativeCost {

@@ -18,6 +18,7 @@ export const nativeKernels: KernelPackage = {
     kernel("elementwise"),
     kernel("cache"),
     kernel("primitives"),
+    { operation: "linearAlgebra", dtypes: ["f32"] },
   ],
   available() {
     const status = nativeStatus();

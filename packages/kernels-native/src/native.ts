@@ -3,6 +3,7 @@ import { type Operations, WinnowError } from "@winnow/core";
 import { findAddon, loadError, type NativeAddon } from "./addon.js";
 import { checkInteger } from "./check.js";
 import { guard } from "./guard.js";
+import { algebraOperations } from "./operations/algebra.js";
 import { attentionOperations } from "./operations/attention.js";
 import { cacheOperations } from "./operations/cache.js";
 import { elementwiseOperations } from "./operations/elementwise.js";
@@ -60,6 +61,7 @@ export function loadNative({ threads = availableParallelism(), isa = "auto" }: N
     ...cacheOperations(kernels),
     ...attentionOperations(kernels),
     ...primitiveOperations(kernels),
+    ...algebraOperations(kernels),
   };
 }
 

@@ -15,6 +15,7 @@ export const referenceKernels: KernelPackage = {
     { operation: "elementwise", dtypes },
     { operation: "cache", dtypes },
     { operation: "primitives", dtypes },
+    { operation: "linearAlgebra", dtypes: ["f32"] },
   ],
   available: () => ({ available: true }),
   load: async () => ({ isa: "javascript", operations: createReference(), close: () => undefined }),

@@ -4,6 +4,7 @@ import { decodeAttention } from "./decode-attention.js";
 import { elementwiseOperations } from "./elementwise.js";
 import { gatedLinear } from "./gated-linear.js";
 import { linear } from "./linear.js";
+import { linearAlgebra } from "./linear-algebra.js";
 import { prefillAttention } from "./prefill-attention.js";
 import { primitives } from "./primitives.js";
 import { weightOperations } from "./weight-formats/index.js";
@@ -23,5 +24,6 @@ export function createReference(): Operations & { readonly name: "reference" } {
     prefillAttention,
     decodeAttention,
     ...primitives,
+    ...linearAlgebra,
   };
 }

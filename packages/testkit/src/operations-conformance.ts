@@ -4,6 +4,7 @@ import { cacheSuite } from "./conformance/cache.js";
 import { decodeAttentionSuite } from "./conformance/decode-attention.js";
 import { elementwiseSuite } from "./conformance/elementwise.js";
 import { linearSuite } from "./conformance/linear.js";
+import { linearAlgebraSuite } from "./conformance/linear-algebra.js";
 import { allFormats } from "./conformance/malformed-weights.js";
 import { prefillAttentionSuite } from "./conformance/prefill-attention.js";
 import { primitivesSuite } from "./conformance/primitives.js";
@@ -18,6 +19,7 @@ const suites: Record<OperationName, (operations: LoadedOperations, formats: read
   prefillAttention: prefillAttentionSuite,
   decodeAttention: decodeAttentionSuite,
   primitives: primitivesSuite,
+  linearAlgebra: linearAlgebraSuite,
 };
 
 export interface OperationsUnderTest {

@@ -1,0 +1,2 @@
+#include "algebra/f64_generic.h"
+#include "algebra/kernels.inc"

@@ -1,0 +1,2 @@
+#include "algebra/f64_avx512.h"
+#include "algebra/kernels.inc"
