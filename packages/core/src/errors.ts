@@ -18,7 +18,8 @@ export const errorCodes = {
   ERR_MODEL_FILE: "A model file is missing, truncated or contradicts itself.",
   ERR_MODEL_CONFIG: "config.json lacks a value, has a wrong one, or names an unsupported architecture.",
   ERR_MODEL_TENSOR: "A tensor is missing, superfluous, of the wrong shape or type, or holds NaN or infinity.",
-  ERR_WEIGHT_FORMAT: "A sparse weight contradicts itself or its format, or a matrix does not fit the format it was to take.",
+  ERR_WEIGHT_FORMAT:
+    "A sparse weight contradicts itself or its format, or a matrix does not fit the format it was to take.",
   ERR_CALIBRATION: "The calibration text is missing, too short, or gives statistics that are not finite.",
   ERR_TOKENIZER: "tokenizer.json is unreadable, unsupported or does not fit the model.",
   ERR_PROMPT: "The prompt is empty, too long for the model's context, or holds ids outside the vocabulary.",

@@ -4,6 +4,7 @@ export * from "./compare.js";
 export * from "./errors.js";
 export * from "./evict-scorer.js";
 export * from "./fixture.js";
+export * from "./inner-plugins.js";
 export * from "./kernel.js";
 export * from "./kv-pruner.js";
 export * from "./linear-weight.js";

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { WinnowError } from "./errors.js";
+import type { PluginKind } from "./plugin.js";
 
 /** What an option entry carries besides type, range and default. Shown by `explain`, editors and the generated tables. */
 export interface OptionInfo {
@@ -11,8 +12,13 @@ export interface OptionInfo {
   readonly symbol?: string;
   /** Where default and range come from, e.g. `paper Table 7` or `reference code`. */
   readonly source?: string;
-  /** `path`: a file or folder, resolved relative to the configuration file before the plugin sees it. */
-  readonly format?: "path";
+  /**
+   * `path`: a file or folder, resolved relative to the configuration file before the plugin sees it.
+   * `plugin`: another plugin with its options, see `pluginOption`.
+   */
+  readonly format?: "path" | "plugin";
+  /** Kinds that a `plugin` may have. */
+  readonly kinds?: readonly PluginKind[];
 }
 
 /** Attaches {@link OptionInfo} to a zod type; the only way that options get their documentation. */

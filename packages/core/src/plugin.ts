@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { WinnowError } from "./errors.js";
 import type { FixtureRunner } from "./fixture.js";
+import type { InnerPlugins } from "./inner-plugins.js";
 import type { KernelPackage } from "./kernel.js";
 import type { EvictScorer, KvPruner } from "./kv-pruner.js";
 import type { BlockScorer, Masker } from "./masker.js";
@@ -45,8 +46,11 @@ export interface PluginDefinition<Kind extends PluginKind = PluginKind, Schema e
   readonly options: Schema;
   /** Problems that make these options impossible for this model, found before weights are read. */
   check?(options: z.output<Schema>, model: ModelShape): readonly OptionProblem[];
-  /** Makes the method. Called in each worker; must not keep state between sequences. */
-  create(options: z.output<Schema>, model: ModelShape): PluginKinds[Kind];
+  /**
+   * Makes the method. Called in each worker; must not keep state between sequences.
+   * `plugins` makes the plugins that stand in the options (`pluginOption`); the runtime always gives it.
+   */
+  create(options: z.output<Schema>, model: ModelShape, plugins?: InnerPlugins): PluginKinds[Kind];
   /** Re-computes recorded fixtures; loaded by `winnow verify` only. */
   fixtures?(): Promise<FixtureRunner>;
   /** Offline search of options; run by `winnow tune`. */

@@ -9,7 +9,7 @@ import { planDecode } from "./plan-decode.js";
 import { planKernels } from "./plan-kernels.js";
 import { planPrefill } from "./plan-prefill.js";
 import { planWeights, possibleFormats } from "./plan-weights.js";
-import type { PluginChoice } from "./plugin-choice.js";
+import { type PluginChoice, pluginIds } from "./plugin-choice.js";
 
 /** Forms that a masker may return; a plan with one must have kernels for all of them. */
 const allMaskForms = ["dense", "band", "blocks", "vertical-slash", "ranges"];
@@ -48,13 +48,13 @@ export async function makePlan(
   );
   const usedKernels = kernelPlugins.map(({ id }) => id).filter((id) => Object.values(kernels.assignment).includes(id));
   for (const id of alsoLoad) await registry.load(id);
-  const used = [
+  const named = new Set([
     ...maskers,
     ...decode.pruners.map(({ kvPruner }) => kvPruner),
     ...weights.planned.sparsifiers.map(({ sparsifier }) => sparsifier),
-    ...usedKernels,
-    ...alsoLoad,
-  ];
+  ]);
+  const chosen = choices.filter(({ plugin }) => named.has(plugin.id)).flatMap(pluginIds);
+  const used = [...chosen, ...usedKernels, ...alsoLoad];
   return {
     model,
     precision: config.precision,

@@ -1,5 +1,12 @@
 import { isAbsolute, resolve } from "node:path";
-import { listOptions, type ModelShape, type OptionEntry, type PluginDefinition, type PluginKind } from "@winnow/core";
+import {
+  findPluginReferences,
+  listOptions,
+  type ModelShape,
+  type OptionEntry,
+  type PluginDefinition,
+  type PluginKind,
+} from "@winnow/core";
 import { type ConfigDocument, validateOptions } from "../config/config.js";
 import { type ConfigPath, valueAt } from "../config/path.js";
 import { guardPlugin } from "../registry/guard-plugin.js";
@@ -12,7 +19,15 @@ import type { ProvenanceEntry } from "./plan.js";
 export interface PluginChoice {
   readonly plugin: InstalledPlugin;
   readonly options: Readonly<Record<string, unknown>>;
+  /** Of the plugins inside the options, too. */
   readonly provenance: readonly ProvenanceEntry[];
+  /** Plugins that stand in the options. */
+  readonly inner: readonly PluginChoice[];
+}
+
+/** Ids of a choice and of the plugins inside it. */
+export function pluginIds({ plugin, inner }: PluginChoice): string[] {
+  return [plugin.id, ...inner.flatMap(pluginIds)];
 }
 
 /** What stands in the configuration: the name at `path/key`, its options at `path/options`. */
@@ -20,7 +35,7 @@ export interface PluginSlot {
   readonly path: ConfigPath;
   /** Place of options that replace those at `path/options` one by one. */
   readonly override?: ConfigPath;
-  readonly key: "masker" | "kvPruner" | "sparsifier";
+  readonly key: "masker" | "kvPruner" | "sparsifier" | "plugin";
   readonly kinds: readonly PluginKind[];
 }
 
@@ -43,9 +58,43 @@ export async function choosePlugin(
   const given = { ...optionsAt(document, ownPath), ...optionsAt(document, optionsPath) };
   const entries = listOptions(definition.options);
   const checked = validateOptions(definition.options, given, { document, path: optionsPath, plugin: plugin.id });
-  const options = resolvePaths(checked, entries, document.folder);
+  const withPaths = resolvePaths(checked, entries, document.folder);
+  const { options, inner } = await chooseInner(
+    document,
+    registry,
+    { definition, options: withPaths, ownPath, optionsPath },
+    shape,
+  );
   refuseProblems(document, definition, options, shape, optionsPath);
-  return { plugin, options, provenance: entries.map((entry) => provenanceOf(document, entry, options, optionsPath)) };
+  const provenance = entries.map((entry) => provenanceOf(document, entry, options, optionsPath));
+  return { plugin, options, inner, provenance: [...provenance, ...inner.flatMap((choice) => choice.provenance)] };
+}
+
+interface OuterOptions {
+  readonly definition: PluginDefinition;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly ownPath: ConfigPath;
+  readonly optionsPath: ConfigPath;
+}
+
+/** Resolves the plugins inside the options of a plugin and puts their resolved options in place. */
+async function chooseInner(
+  document: ConfigDocument,
+  registry: PluginRegistry,
+  { definition, options, ownPath, optionsPath }: OuterOptions,
+  shape: ModelShape,
+): Promise<Pick<PluginChoice, "options" | "inner">> {
+  const resolved = structuredClone(options) as Record<string, unknown>;
+  const inner: PluginChoice[] = [];
+  for (const { path, kinds } of findPluginReferences(definition.options, options)) {
+    // Options of an override take the place of the entry's own one by one.
+    const isOverridden = valueAt(document.value, [...optionsPath, path[0]]) !== undefined;
+    const slot = { path: [...(isOverridden ? optionsPath : ownPath), ...path], key: "plugin", kinds } as const;
+    const choice = await choosePlugin(document, registry, slot, shape);
+    inner.push(choice);
+    Object.assign(valueAt(resolved, path) as object, { plugin: choice.plugin.id, options: choice.options });
+  }
+  return { options: resolved, inner };
 }
 
 function optionsAt(document: ConfigDocument, path: ConfigPath): Readonly<Record<string, unknown>> {

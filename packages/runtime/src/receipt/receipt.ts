@@ -5,11 +5,27 @@ const milliseconds = z.number().min(0);
 const fraction = z.number().min(0);
 const headRange = z.object({ start: count, end: count });
 
+const innerMasker = z.object({
+  masker: z.string(),
+  heads: headRange,
+  density: z.array(fraction),
+  get inner() {
+    return z.array(innerMasker);
+  },
+});
+
 const prefillLayer = z.object({
   layer: count,
   estimateMs: milliseconds,
   attentionMs: milliseconds,
-  groups: z.array(z.object({ heads: headRange, masker: z.string(), density: z.array(fraction) })),
+  groups: z.array(
+    z.object({
+      heads: headRange,
+      masker: z.string(),
+      density: z.array(fraction),
+      inner: z.array(innerMasker).optional().describe("What maskers inside a masker returned, by call."),
+    }),
+  ),
   queryRows: count,
   causalCells: z.number().min(0),
   cellsComputed: z.number().min(0),

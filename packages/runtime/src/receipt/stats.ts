@@ -36,6 +36,15 @@ export interface HeadGroupStats {
   readonly masker: string;
   /** Kept pairs / causal pairs of each head's mask over the whole prompt. */
   readonly density: readonly number[];
+  /** Maskers that this one asked, in order of their calls. */
+  readonly inner?: readonly InnerMaskStats[];
+}
+
+export interface InnerMaskStats {
+  readonly masker: string;
+  readonly heads: { readonly start: number; readonly end: number };
+  readonly density: readonly number[];
+  readonly inner: readonly InnerMaskStats[];
 }
 
 export interface DecodeStats {

@@ -53,7 +53,8 @@ export function planLayerMasks(
     const statistics = own.map((mask) => maskStatistics(mask, q.length).density);
     for (let head = group.heads.start; head < group.heads.end; head++)
       masks[head] = own.length === 1 ? own[0] : own[head - group.heads.start];
-    groups.push({ heads: group.heads, masker: group.masker, density: statistics });
+    const inner = session.plugins.masker(group)?.inner.take() ?? [];
+    groups.push({ heads: group.heads, masker: group.masker, density: statistics, ...(inner.length > 0 && { inner }) });
   }
   const shared = masks.every((mask) => mask === masks[0]);
   return { masks: shared ? [masks[0]] : masks, groups };
@@ -64,11 +65,11 @@ function denseGroup(layer: number, queryHeads: number): PlannedMasker {
 }
 
 function groupMasks(session: Session, group: PlannedMasker, context: MaskerContext): readonly Mask[] {
-  const masker = session.plugins.masker(group);
-  if (!masker) return [denseMask];
+  const planned = session.plugins.masker(group);
+  if (!planned) return [denseMask];
   const heads = group.heads.end - group.heads.start;
   return guardPlugin(group.masker, "plan", () => {
-    const masks = masker.plan(context);
+    const masks = planned.masker.plan(context);
     if (!Array.isArray(masks) || (masks.length !== 1 && masks.length !== heads)) {
       throw new WinnowError(
         "ERR_PLUGIN_RESULT",
