@@ -2,10 +2,12 @@ import type { Activation, DenseOperations } from "@winnow/core";
 import type { NativeKernels } from "../addon.js";
 import { check, checkArray, checkHeads, checkInteger } from "../check.js";
 
-const activations: readonly Activation[] = ["silu", "gelu", "gelu-tanh", "relu"];
+export const activations: readonly Activation[] = ["silu", "gelu", "gelu-tanh", "relu"];
 
 /** Contents of `ids` and `positions` are checked by the binding, before anything is written. */
-export function elementwiseOperations(kernels: NativeKernels): Omit<DenseOperations, "packWeight" | "linear"> {
+export function elementwiseOperations(
+  kernels: NativeKernels,
+): Pick<DenseOperations, "embed" | "rmsNorm" | "rope" | "gatedActivation" | "add"> {
   return {
     embed(ids, table, width, out) {
       checkInteger("embed", "width", width, 1);
