@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "algebra/algebra.h"
+#include "channels/fields.h"
 #include "elementwise/elementwise.h"
+#include "linear/compressed/fields.h"
 #include "linear/linear.h"
 #include "primitives/primitives.h"
 
@@ -161,6 +163,81 @@ class Kernels : public Napi::ObjectWrap<Kernels> {
                                f.floatsOrNull("bias", static_cast<double>(out)), f.floats("out", product(rows, out)),
                                f.get("accumulate").ToBoolean()});
     return env.Undefined();
+  }
+
+  Napi::Value linearPanels(Napi::Env env, const Fields& f) {
+    const Fields weight = f.object("weight");
+    winnow::linearPanels(*context_, productOf(f, weight), panelWeightOf(weight));
+    return env.Undefined();
+  }
+
+  Napi::Value linearGroups(Napi::Env env, const Fields& f) {
+    const Fields weight = f.object("weight");
+    winnow::linearGroups(*context_, productOf(f, weight), groupsWeightOf(weight));
+    return env.Undefined();
+  }
+
+  static Napi::Value index(Napi::Env env, ptrdiff_t place) { return Napi::Number::New(env, static_cast<double>(place)); }
+
+  Napi::Value firstNotFinite(Napi::Env env, const Fields& f) {
+    return index(env, winnow::firstNotFinite(*context_, denseMatrixOf(f), f.dtype("to")));
+  }
+
+  Napi::Value quantizeWeight(Napi::Env env, const Fields& f) {
+    const DenseMatrix weight = denseMatrixOf(f);
+    const double rows = static_cast<double>(weight.outFeatures);
+    const double elements = panelCount(weight.outFeatures) * static_cast<double>(panelElementsOf(PanelType::int8, weight.inFeatures));
+    f.require(static_cast<double>(weight.inFeatures) <= kMostInt8Inputs, "inFeatures", "be at most 131072 for int8");
+    winnow::quantizeWeight(*context_, weight, const_cast<int8_t*>(f.signedBytes("packed", elements).data), f.floats("scales", rows),
+                           f.indicesOut("sums", rows));
+    return env.Undefined();
+  }
+
+  /** Bitmap and offsets of dense panels, and with `values` the elements; false if there are more than 2^32 - 1. */
+  Napi::Value storeNonZeros(Napi::Env env, const Fields& f) {
+    const size_t panels = f.count("panels", 1), elements = f.count("panelElements", 1);
+    f.require(elements % 32 == 0, "panelElements", "be a multiple of 32");
+    const PanelType type = f.text("dtype") == "int8" ? PanelType::int8 : PanelType::bf16;
+    const double all = product(panels, elements);
+    const void* data = type == PanelType::int8 ? static_cast<const void*>(f.signedBytes("data", all).data) : f.halves("data", all).data;
+    uint32_t* bitmap = const_cast<uint32_t*>(f.words("bitmap", all / 32).data);
+    uint32_t* offsets = const_cast<uint32_t*>(f.words("offsets", static_cast<double>(panels + 1)).data);
+    const bool fits = winnow::markStored(*context_, type, panels, elements, data, bitmap, offsets);
+    if (fits && f.has("values")) {
+      const double stored = offsets[panels];
+      const void* values = type == PanelType::int8 ? static_cast<const void*>(f.signedBytes("values", stored).data) : f.halves("values", stored).data;
+      winnow::packStored(*context_, type, panels, elements, data, offsets, const_cast<void*>(values));
+    }
+    return Napi::Boolean::New(env, fits);
+  }
+
+  Napi::Value encodeGroups(Napi::Env env, const Fields& f) {
+    const DenseMatrix weight = denseMatrixOf(f);
+    const GroupsWeight shape = groupsShapeOf(f);
+    const double slots = panelCount(weight.outFeatures) * static_cast<double>((weight.inFeatures + shape.of - 1) / shape.of * shape.keep);
+    uint16_t* values = const_cast<uint16_t*>(f.halves("values", slots * 16).data);
+    uint32_t* places = const_cast<uint32_t*>(f.words("places", slots * static_cast<double>(placeWords(shape.of))).data);
+    return index(env, winnow::encodeGroups(*context_, weight, shape.keep, shape.of, values, places));
+  }
+
+  Napi::Value wrongPanel(Napi::Env env, const Fields& f) {
+    const PanelWeight weight = panelWeightOf(f);
+    f.require(weight.data == nullptr, "data", "be absent");
+    return index(env, winnow::wrongPanel(*context_, weight, f.count("outFeatures"), f.count("inFeatures")));
+  }
+  Napi::Value wrongSum(Napi::Env env, const Fields& f) {
+    const PanelWeight weight = panelWeightOf(f);
+    f.require(weight.sums != nullptr, "dtype", "be int8");
+    return index(env, winnow::wrongSum(*context_, weight, f.count("outFeatures"), f.count("inFeatures")));
+  }
+  Napi::Value wrongPlaces(Napi::Env env, const Fields& f) {
+    return index(env, winnow::wrongPlaces(*context_, groupsWeightOf(f), f.count("outFeatures"), f.count("inFeatures")));
+  }
+
+  Napi::Value channelsLinear(Napi::Env env, const Fields& f) { return readBytes(env, winnow::channelsLinear(*context_, channelsTaskOf(f))); }
+  Napi::Value rowsLinear(Napi::Env env, const Fields& f) { return readBytes(env, winnow::denseRows(*context_, denseRowsOf(f, false))); }
+  Napi::Value gatedLinear(Napi::Env env, const Fields& f) {
+    return readBytes(env, winnow::gatedLinear(*context_, gatedTaskOf(f, activationOf(f, "activation"))));
   }
 
   Napi::Value embed(Napi::Env env, const Fields& f) {
@@ -421,6 +498,18 @@ Napi::Function Kernels::define(Napi::Env env) {
                          InstanceMethod<&Kernels::close>("close"),
                          operation<&Kernels::packWeight>("packWeight"),
                          operation<&Kernels::linear>("linear"),
+                         operation<&Kernels::linearPanels>("linearPanels"),
+                         operation<&Kernels::linearGroups>("linearGroups"),
+                         operation<&Kernels::firstNotFinite>("firstNotFinite"),
+                         operation<&Kernels::quantizeWeight>("quantizeWeight"),
+                         operation<&Kernels::storeNonZeros>("storeNonZeros"),
+                         operation<&Kernels::encodeGroups>("encodeGroups"),
+                         operation<&Kernels::wrongPanel>("wrongPanel"),
+                         operation<&Kernels::wrongSum>("wrongSum"),
+                         operation<&Kernels::wrongPlaces>("wrongPlaces"),
+                         operation<&Kernels::channelsLinear>("channelsLinear"),
+                         operation<&Kernels::rowsLinear>("rowsLinear"),
+                         operation<&Kernels::gatedLinear>("gatedLinear"),
                          operation<&Kernels::embed>("embed"),
                          operation<&Kernels::rmsNorm>("rmsNorm"),
                          operation<&Kernels::rope>("rope"),

@@ -75,6 +75,9 @@ class Fields {
   /** Array of at least `least` elements. */
   Span<int32_t> indices(const char* field, double least = 0) const { return typed<int32_t>(field, napi_int32_array, least); }
   Span<uint8_t> bytes(const char* field) const { return typed<uint8_t>(field, napi_uint8_array, 0); }
+  Span<int8_t> signedBytes(const char* field, double least) const { return typed<int8_t>(field, napi_int8_array, least); }
+  Span<uint16_t> halves(const char* field, double least) const { return typed<uint16_t>(field, napi_uint16_array, least); }
+  Span<uint32_t> words(const char* field, double least) const { return typed<uint32_t>(field, napi_uint32_array, least); }
   float* floats(const char* field, double least = 0) const { return const_cast<float*>(floatSpan(field, least).data); }
   float* floatsOrNull(const char* field, double least) const { return has(field) ? floats(field, least) : nullptr; }
   Span<float> floatSpan(const char* field, double least = 0) const { return typed<float>(field, napi_float32_array, least); }

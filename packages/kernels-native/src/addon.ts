@@ -17,6 +17,21 @@ export interface NativeKernels {
   close(): void;
   readonly packWeight: Call;
   readonly linear: Call;
+  readonly linearPanels: Call;
+  readonly linearGroups: Call;
+  readonly quantizeWeight: Call;
+  /** False if more than 2^32 - 1 weights are not zero. */
+  readonly storeNonZeros: Call<boolean>;
+  /** These return the first element, group, panel or row that is wrong, or -1. */
+  readonly firstNotFinite: Call<number>;
+  readonly encodeGroups: Call<number>;
+  readonly wrongPanel: Call<number>;
+  readonly wrongSum: Call<number>;
+  readonly wrongPlaces: Call<number>;
+  /** These return the bytes of the weight that were read, or -1 - r if a score in row r of x (of gate) is NaN. */
+  readonly channelsLinear: Call<number>;
+  readonly rowsLinear: Call<number>;
+  readonly gatedLinear: Call<number>;
   readonly embed: Call;
   readonly rmsNorm: Call;
   readonly rope: Call;

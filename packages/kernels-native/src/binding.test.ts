@@ -15,6 +15,25 @@ const view = (change: object) => ({ ...randomHeads({ heads: 2, length: 8, headDi
 const out = zeroHeads({ heads: 2, length: 8, headDim: 4 });
 const prefill = { q: view({}), k: view({}), v: view({}), out, scale: 1, masks: [{ form: "dense" }] };
 
+/** 1 output of 4 inputs, of which 2 are stored. */
+const bitmap = {
+  dtype: "bf16",
+  inFeatures: 4,
+  outFeatures: 1,
+  bitmap: Uint32Array.of(3, 0),
+  values: new Uint16Array(34),
+  offsets: Uint32Array.of(0, 2),
+};
+const groups = {
+  inFeatures: 4,
+  outFeatures: 1,
+  keep: 2,
+  of: 4,
+  values: new Uint16Array(32),
+  places: new Uint32Array(2),
+};
+const oneRow = { x: floats(4), rows: 1, out: floats(1) };
+
 const refusals: [title: string, action: (native: NativeKernels) => unknown, message: RegExp][] = [
   ["no argument", (n) => (n.add as (fields?: object) => void)(), /argument must be an object/],
   ["a missing field", (n) => n.add({ x: floats(1), y: floats(1) }), /count must be a number/],
@@ -37,6 +56,36 @@ const refusals: [title: string, action: (native: NativeKernels) => unknown, mess
     "panels that are missing",
     (n) => n.linear({ x: floats(4), rows: 1, inFeatures: 4, outFeatures: 17, data: floats(64), out: floats(17) }),
     /data must hold every panel/,
+  ],
+  [
+    "a bitmap whose values end too early",
+    (n) => n.linearPanels({ ...oneRow, weight: { ...bitmap, values: new Uint16Array(33) } }),
+    /weight.values must hold the last offset and 64 bytes more/,
+  ],
+  [
+    "offsets of a bitmap that descend",
+    (n) => n.linearPanels({ ...oneRow, weight: { ...bitmap, offsets: Uint32Array.of(9, 2) } }),
+    /weight.offsets must ascend/,
+  ],
+  [
+    "a bitmap without its words",
+    (n) => n.linearPanels({ ...oneRow, weight: { ...bitmap, bitmap: new Uint32Array(1) } }),
+    /weight.bitmap must hold/,
+  ],
+  [
+    "int8 sums that could overflow",
+    (n) => n.linearPanels({ ...oneRow, weight: { ...bitmap, dtype: "int8", inFeatures: 2 ** 17 + 1 } }),
+    /x must hold|inFeatures must be at most 131072/,
+  ],
+  [
+    "groups of 32",
+    (n) => n.linearGroups({ ...oneRow, weight: { ...groups, of: 32 } }),
+    /weight.of must be 2, 4, 8 or 16/,
+  ],
+  [
+    "groups without their places",
+    (n) => n.linearGroups({ ...oneRow, weight: { ...groups, places: new Uint32Array(1) } }),
+    /weight.places must hold/,
   ],
   [
     "an id outside the table",
@@ -112,6 +161,14 @@ test("Kernels refuses use after close, and closing twice is fine", () => {
   closed.close();
   closed.close();
   expect(() => closed.add({ x: floats(1), y: floats(1), count: 1 })).toThrow(/closed/);
+});
+
+test("a bitmap with more bits than values is multiplied within its memory", () => {
+  const lying = { ...bitmap, bitmap: Uint32Array.of(~0, ~0) };
+  kernels.linearPanels({ ...oneRow, weight: lying });
+  expect(oneRow.out[0]).toBe(0);
+  kernels.linearPanels({ ...oneRow, weight: bitmap });
+  kernels.linearGroups({ ...oneRow, weight: groups });
 });
 
 test("a method torn from its kernels is refused by Node and does not crash", () => {

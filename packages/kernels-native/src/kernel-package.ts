@@ -12,7 +12,7 @@ export const nativeKernels: KernelPackage = {
   id: "native",
   priority: 100,
   kernels: [
-    kernel("linear", ["dense-panel16"]),
+    kernel("linear", ["dense-panel16", "int8-panel16", "bitmap", "groups", "channels", "gated-rows"]),
     kernel("prefillAttention", ["dense", "band", "blocks", "vertical-slash", "ranges"]),
     kernel("decodeAttention"),
     kernel("elementwise"),

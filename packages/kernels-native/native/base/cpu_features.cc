@@ -20,6 +20,12 @@ bool hasAvx512Bf16() {
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 5)) != 0;
 }
 
+bool hasVbmi2AndVnni() {
+  constexpr unsigned kBoth = 1u << 6 | 1u << 11;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & kBoth) == kBoth;
+}
+
 }  // namespace
 #endif
 
@@ -29,7 +35,7 @@ CpuFeatures detectCpu() {
   __builtin_cpu_init();
   cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && hasF16c();
   cpu.avx512 = cpu.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && hasAvx512Bf16();
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && hasAvx512Bf16() && hasVbmi2AndVnni();
 #endif
   return cpu;
 }

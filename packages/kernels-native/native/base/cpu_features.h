@@ -8,7 +8,8 @@ namespace winnow {
 /** Instruction sets that kernels are compiled for, worst first. All of them give the same bits. */
 enum class Isa { generic, avx2, avx512 };
 
-/** What the processor and the operating system allow; `avx2` includes FMA and F16C, `avx512` the F, BW, VL, DQ and BF16 parts. */
+/** What the processor and the operating system allow; `avx2` includes FMA and F16C, `avx512` the F, BW, VL, DQ, BF16, VNNI and VBMI2 parts
+ * (Zen 4, Sapphire Rapids and later; what has less runs the `avx2` kernels). */
 struct CpuFeatures {
   bool avx2 = false;
   bool avx512 = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/flush_denormals.h"
+#include "linear/compressed/compressed.h"
 #include "linear/kernels.h"
 
 namespace winnow {
@@ -39,6 +40,11 @@ const LinearKernels& linearKernelsOf(Isa isa) {
 
 void linear(Context& context, const LinearTask& task) {
   if (task.rows == 0 || task.outFeatures == 0) return;
+  // Few rows are as fast as memory, and the kernels of panels prefetch.
+  if (task.dtype == Dtype::bf16 && task.rows <= kMostRowsInRegisters) {
+    const PanelWeight weight{PanelType::bf16, task.weight, nullptr, nullptr, 0, nullptr, nullptr, nullptr};
+    return linearPanels(context, {task.x, task.rows, task.inFeatures, task.outFeatures, task.bias, task.out, task.accumulate}, weight);
+  }
   const LinearKernels& kernels = linearKernelsOf(context.isa);
   const size_t panels = ceilDiv(task.outFeatures, 16);
   const Split split = splitOf(task.rows, panels, static_cast<size_t>(context.pool.threads()));

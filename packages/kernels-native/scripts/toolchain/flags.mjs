@@ -13,8 +13,9 @@ const common = [
   "-Wextra",
 ];
 
-const avx2Flags = ["-mavx2", "-mfma", "-mf16c"];
-export const avx512Flags = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512bf16", "-mavx2", "-mfma"];
+const avx2Flags = ["-mavx2", "-mfma", "-mf16c", "-mpopcnt"];
+const avx512Parts = ["f", "bw", "vl", "dq", "bf16", "vnni", "vbmi2"];
+export const avx512Flags = [...avx512Parts.map((part) => `-mavx512${part}`), ...avx2Flags];
 const sanitizeFlags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"];
 
 /** Extra flags of one translation unit; its file name says which instruction set it may use. */

@@ -1,70 +1,80 @@
-import {
-  type DenseOperations,
-  type DenseWeight,
-  type FloatData,
-  type FloatDtype,
-  type LinearWeight,
-  panelElements,
-  WinnowError,
-} from "@winnow/core";
+import { type DenseOperations, type LinearWeight, WinnowError, weightBytes } from "@winnow/core";
 import type { NativeKernels } from "../addon.js";
 import { check, checkArray, checkData, checkInteger } from "../check.js";
+import { channelsLinear, gatedRowsLinear } from "./channels.js";
+import { checkCompressed, checkFloats, checkShape } from "./check-weight.js";
+import { decodeWeight } from "./decode-weight.js";
+import { encodeWeight, packPanels } from "./encode-weight.js";
 
-export function linearOperations(kernels: NativeKernels): Pick<DenseOperations, "packWeight" | "linear"> {
+type WeightOperations = Pick<DenseOperations, "packWeight" | "encodeWeight" | "decodeWeight" | "linear">;
+
+export function linearOperations(kernels: NativeKernels): WeightOperations {
   return {
     packWeight(weight, dtype) {
-      checkWeight("packWeight", weight);
+      checkFloats("packWeight", weight);
       check(weight.format === "dense", "packWeight", "weight.format", 'be "dense"', weight.format);
       check(dtype === "f32" || dtype === "bf16", "packWeight", "dtype", 'be "f32" or "bf16"', dtype);
-      return packed(kernels, weight, dtype);
+      return packPanels(kernels, weight, dtype);
     },
 
-    linear(x, rows, weight, out, accumulate = false) {
-      checkWeight("linear", weight);
-      if (weight.format !== "dense-panel16") throw unsupported(weight.format);
-      const { inFeatures, outFeatures, data, bias } = weight;
+    encodeWeight: (weight, target) => encodeWeight(kernels, weight, target),
+
+    decodeWeight(weight) {
+      checkWeight(kernels, "decodeWeight", weight);
+      return decodeWeight(weight);
+    },
+
+    linear(x, rows, weight, out, accumulate = false, sparseRows = 0) {
+      check(typeof weight === "object" && weight !== null, "linear", "weight", "be a LinearWeight", weight);
+      if (weight.format === "channels") return channelsLinear(kernels, x, rows, weight, out, accumulate, sparseRows);
+      checkInteger("linear", "sparseRows", sparseRows, 0, rows);
+      if (weight.format === "gated-rows") return gatedRowsLinear(kernels, x, rows, weight, out, accumulate);
+      if (weight.format === "dense") throw unsupported(weight.format);
+      const bytes = checkWeight(kernels, "linear", weight);
+      const { inFeatures, outFeatures } = weight;
       checkInteger("linear", "rows", rows);
       checkArray("linear", "x", x, Float32Array, rows * inFeatures);
       checkArray("linear", "out", out, Float32Array, rows * outFeatures);
       check(!overlap(x, rows * inFeatures, out, rows * outFeatures), "linear", "out", "not overlap x", out);
-      kernels.linear({ x, rows, inFeatures, outFeatures, data, bias, out, accumulate });
+      if (weight.format === "dense-panel16") {
+        const { data, bias } = weight;
+        kernels.linear({ x, rows, inFeatures, outFeatures, data, bias, out, accumulate });
+      } else if (weight.format === "groups") {
+        kernels.linearGroups({ x, rows, weight, out, accumulate });
+      } else {
+        kernels.linearPanels({ x, rows, weight, out, accumulate });
+      }
+      return bytes;
     },
   };
 }
 
-function packed(kernels: NativeKernels, weight: DenseWeight, dtype: FloatDtype): LinearWeight {
-  const { outFeatures, inFeatures, bias } = weight;
-  const data = sharedArray(dtype, panelElements(dtype, outFeatures, inFeatures));
-  kernels.packWeight({ data: weight.data, outFeatures, inFeatures, packed: data });
-  return { format: "dense-panel16", dtype, outFeatures, inFeatures, data, ...(bias && { bias: sharedCopy(bias) }) };
-}
-
-function sharedArray(dtype: FloatDtype, elements: number): FloatData {
-  if (dtype === "bf16") return new Uint16Array(new SharedArrayBuffer(2 * elements));
-  return new Float32Array(new SharedArrayBuffer(4 * elements));
-}
-
-function sharedCopy(values: Float32Array): Float32Array {
-  const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
-  copy.set(values);
-  return copy;
-}
-
-function checkWeight(operation: string, weight: LinearWeight): void {
+/** Bytes of the weight. */
+function checkWeight(kernels: NativeKernels, operation: string, weight: LinearWeight): number {
   check(typeof weight === "object" && weight !== null, operation, "weight", "be a LinearWeight", weight);
-  const { format, dtype, outFeatures, inFeatures, bias } = weight;
-  if (format !== "dense" && format !== "dense-panel16") throw unsupported(format);
-  checkInteger(operation, "weight.outFeatures", outFeatures, 1);
-  checkInteger(operation, "weight.inFeatures", inFeatures, 1);
-  const dense = outFeatures * inFeatures;
-  checkData(operation, "weight", weight, format === "dense" ? dense : panelElements(dtype, outFeatures, inFeatures));
-  if (bias !== undefined) checkArray(operation, "weight.bias", bias, Float32Array, outFeatures);
+  switch (weight.format) {
+    case "dense":
+    case "dense-panel16":
+      checkFloats(operation, weight);
+      return weightBytes(weight);
+    case "int8-panel16":
+    case "bitmap":
+    case "groups":
+      return checkCompressed(kernels, operation, weight);
+    case "channels":
+    case "gated-rows":
+      checkShape(operation, weight);
+      checkData(operation, "weight", weight, weight.outFeatures * weight.inFeatures);
+      return weightBytes(weight);
+    default:
+      throw unsupported((weight as { format: string }).format);
+  }
 }
 
 function unsupported(format: string): WinnowError {
   return new WinnowError(
     "ERR_KERNEL_UNSUPPORTED",
-    `Cannot run linear: the native kernels take weights of format "dense-panel16", got "${format}". Re-lay a dense weight with packWeight once.`,
+    `Cannot run linear: the native kernels take no weights of format "${format}". Re-lay a dense weight with packWeight or encodeWeight once.`,
   );
 }
 

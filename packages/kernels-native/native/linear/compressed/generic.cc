@@ -1,0 +1,2 @@
+#include "linear/compressed/expand_generic.h"
+#include "linear/compressed/kernels.inc"
