@@ -1,0 +1,25 @@
+import type { PluginDefinition, PluginKind } from "@winnow/core";
+import { describe, it } from "vitest";
+import { conformanceChecks } from "./checks.js";
+import type { ConformanceSubject } from "./subject.js";
+
+/**
+ * Declares one vitest test per rule of the contract of a plugin's kind ({@link conformanceChecks}).
+ *
+ * @example
+ * describePlugin(plugin, { options: { recentTokens: 7 }, oracle: (_, { recentTokens }) => (head, i, j) => i - j < recentTokens });
+ */
+// biome-ignore lint/suspicious/noExplicitAny: accepts definitions with any schema of options
+export function describePlugin<Kind extends PluginKind>(
+  definition: PluginDefinition<Kind, any>,
+  subject: ConformanceSubject<Kind> = {},
+): void {
+  describe(`${definition.id} keeps the contract of a ${definition.kind}`, () => {
+    for (const check of conformanceChecks(definition, subject)) {
+      it(`${check.title} (${check.id})`, async ({ annotate }) => {
+        const note = await check.run();
+        if (note) await annotate(note);
+      });
+    }
+  });
+}

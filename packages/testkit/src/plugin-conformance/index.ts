@@ -1,0 +1,5 @@
+export { type ConformanceCheck, ConformanceError } from "./check.js";
+export { conformanceChecks } from "./checks.js";
+export { defaultKernels, type KernelVariant, nativeVariants } from "./kernels.js";
+export { type CheckResult, runChecks } from "./run-checks.js";
+export type { ConformanceSubject, KeptOracle, MaskOracle, OracleOf, WeightOracle } from "./subject.js";

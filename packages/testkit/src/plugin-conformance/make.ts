@@ -1,0 +1,93 @@
+import {
+  type BlockScorer,
+  type EvictScorer,
+  type InnerPlugins,
+  type KvPruner,
+  type Masker,
+  type ModelShape,
+  maskerFromBlockScorer,
+  type PluginDefinition,
+  type PluginReference,
+  prunerFromEvictScorer,
+  sparsifierFromScorer,
+  type WeightScorer,
+  type WeightSparsifier,
+  WinnowError,
+} from "@winnow/core";
+import { attempt, requireThat } from "./check.js";
+import { type ConformanceSubject, smallModel } from "./subject.js";
+
+/** Makes the objects of one plugin, each call a new one. */
+export class Maker {
+  constructor(
+    readonly definition: PluginDefinition,
+    readonly subject: ConformanceSubject,
+  ) {}
+
+  /** The parsed options that the method is tried with. */
+  options(): Record<string, unknown> {
+    const given = this.subject.options ?? {};
+    const parsed = this.definition.options.safeParse(given);
+    requireThat(parsed.success, `the schema to accept ${JSON.stringify(given)}`, () => `"${parsed.error?.message}"`);
+    return parsed.data;
+  }
+
+  /** Options that have no default, as the subject gives them. */
+  required(): Record<string, unknown> {
+    const missing = this.definition.options.safeParse({}).error?.issues.map(({ path }) => path[0]) ?? [];
+    const given = Object.entries(this.subject.options ?? {});
+    return Object.fromEntries(given.filter(([name]) => missing.includes(name)));
+  }
+
+  create(options = this.options(), model: ModelShape = smallModel): unknown {
+    return attempt("create to make the method", () => this.definition.create(options, model, this.inner(model)));
+  }
+
+  masker(model?: ModelShape): Masker {
+    return maskerOf(this.definition, this.create(undefined, model));
+  }
+
+  pruner(model?: ModelShape): KvPruner {
+    return prunerOf(this.definition, this.create(undefined, model));
+  }
+
+  sparsifier(): WeightSparsifier {
+    return sparsifierOf(this.definition, this.create());
+  }
+
+  private inner(model: ModelShape): InnerPlugins {
+    const make = ({ plugin, options }: PluginReference): [PluginDefinition, unknown] => {
+      const definition = this.subject.plugins?.find(({ id }) => id === plugin);
+      if (!definition)
+        throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Plugin "${plugin}" stands in the options; list it under plugins.`);
+      return [definition, new Maker(definition, { ...this.subject, options }).create(undefined, model)];
+    };
+    return {
+      masker: (reference) => maskerOf(...make(reference)),
+      kvPruner: (reference) => prunerOf(...make(reference)),
+      weightSparsifier: (reference) => sparsifierOf(...make(reference)),
+    };
+  }
+}
+
+function maskerOf({ kind }: PluginDefinition, made: unknown): Masker {
+  requireMethods(kind, made, kind === "block-scorer" ? ["score"] : ["plan"]);
+  return kind === "block-scorer" ? maskerFromBlockScorer(made as BlockScorer) : (made as Masker);
+}
+
+function prunerOf({ kind }: PluginDefinition, made: unknown): KvPruner {
+  requireMethods(kind, made, kind === "evict-scorer" ? ["budget", "score"] : ["createState"]);
+  return kind === "evict-scorer" ? (prunerFromEvictScorer(made as EvictScorer) as KvPruner) : (made as KvPruner);
+}
+
+function sparsifierOf({ kind }: PluginDefinition, made: unknown): WeightSparsifier {
+  requireMethods(kind, made, kind === "weight-scorer" ? ["score"] : ["sparsify"]);
+  return kind === "weight-scorer" ? sparsifierFromScorer(made as WeightScorer) : (made as WeightSparsifier);
+}
+
+function requireMethods(kind: string, made: unknown, methods: readonly string[]): void {
+  for (const method of methods) {
+    const given = (made as Record<string, unknown> | null | undefined)?.[method];
+    requireThat(typeof given === "function", `create to return a ${kind} with a method ${method}`, `${typeof given}`);
+  }
+}
