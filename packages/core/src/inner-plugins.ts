@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { WinnowError } from "./errors.js";
 import type { KvPruner } from "./kv-pruner.js";
 import type { Masker } from "./masker.js";
 import { type OptionInfo, option } from "./options.js";
@@ -18,12 +19,27 @@ export interface InnerPlugins {
   weightSparsifier(reference: PluginReference): WeightSparsifier;
 }
 
+/** The third argument of `create`, for plugins that cannot do without. Throws `ERR_PLUGIN_FAILED` where a host gives none. */
+export function requirePlugins(plugins: InnerPlugins | undefined): InnerPlugins {
+  if (plugins) return plugins;
+  throw new WinnowError(
+    "ERR_PLUGIN_FAILED",
+    "The plugins in its options cannot be made here: create was called without its third argument. Run it in a pipeline.",
+  );
+}
+
 /**
  * An option that takes another plugin, `{ plugin, options }`. The planner resolves it like a plugin of the pipeline itself: found by id, package name or
  * path, options checked by their own schema, nested as deep as wanted. `create` turns it into a method through {@link InnerPlugins}.
+ * `more`: entries that stand beside `plugin` and `options`.
  */
-export function pluginOption(kinds: readonly PluginKind[], info: Pick<OptionInfo, "description">) {
+export function pluginOption<More extends z.ZodRawShape = Record<never, never>>(
+  kinds: readonly PluginKind[],
+  info: Pick<OptionInfo, "description">,
+  more: More = {} as More,
+) {
   const schema = z.strictObject({
+    ...more,
     plugin: z.string().min(1).meta({ description: "Id, package name or relative path of the plugin." }),
     options: z
       .record(z.string(), z.unknown())

@@ -1,6 +1,5 @@
-import { option } from "@winnow/core";
+import { option, selectionSchema } from "@winnow/core";
 import { z } from "zod";
-import { selectionSchema } from "./selection.js";
 import { stepSchema } from "./steps.js";
 import { calibrationSchema, weightEntrySchema, weightFormatSchema } from "./weights.js";
 

@@ -7,7 +7,6 @@ import { didYouMean } from "./nearest.js";
 import { formatPath, parsePath } from "./path.js";
 import { pipelineSchema } from "./schema.js";
 import { allowedKeys, schemaAt } from "./schema-walk.js";
-import { expandSelection } from "./selection.js";
 import { stepEntry } from "./steps.js";
 
 const schema = defineOptions({
@@ -94,13 +93,6 @@ test("schemaAt and allowedKeys see through defaults, lists and unions, and hide 
   expect(allowedKeys(schemaAt(pipelineSchema, ["decode", "overrides", 3]))).toEqual(["layers", "kvPruner", "options"]);
   expect(schemaAt(pipelineSchema, ["prefill", "overrides", 0, "layers", 1])).toBeDefined();
   expect(schemaAt(pipelineSchema, ["prefill", "toString"])).toBeUndefined();
-});
-
-test("expandSelection sorts, merges and names the part that does not fit", () => {
-  expect(expandSelection(2, 3)).toEqual({ numbers: [2] });
-  expect(expandSelection(["2-3", 0, 2], 4)).toEqual({ numbers: [0, 2, 3] });
-  expect(expandSelection(["0-1", "2-4"], 4)).toEqual({ numbers: [], outside: "2-4" });
-  expect(expandSelection("3-1", 4)).toEqual({ numbers: [], outside: "3-1" });
 });
 
 test("stepEntry takes a step apart", () => {

@@ -1,6 +1,5 @@
-import { option, projections } from "@winnow/core";
+import { option, projections, selectionSchema } from "@winnow/core";
 import { z } from "zod";
-import { selectionSchema } from "./selection.js";
 
 const projectionList = (description: string) =>
   option(z.array(z.enum(projections)).min(1).optional(), {

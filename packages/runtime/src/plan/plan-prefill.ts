@@ -1,7 +1,7 @@
-import type { ModelShape, PluginKind } from "@winnow/core";
+import { expandSelection, type ModelShape, type NumberSelection, type PluginKind } from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
 import { type ConfigPath, valueAt } from "../config/path.js";
-import { expandSelection, type Selection } from "../config/selection.js";
+
 import type { PluginRegistry } from "../registry/registry.js";
 import type { PlannedMasker } from "./plan.js";
 import { choosePlugin, type PluginChoice } from "./plugin-choice.js";
@@ -54,7 +54,7 @@ function groupHeads(row: readonly (PluginChoice | undefined)[], layer: number): 
 export function select(
   document: ConfigDocument,
   path: ConfigPath,
-  selection: Selection | undefined,
+  selection: NumberSelection | undefined,
   limit: number,
   what: string,
 ): number[] {

@@ -1,7 +1,13 @@
-import { type LinearFormat, type ModelShape, type PluginKind, type Projection, projections } from "@winnow/core";
+import {
+  type LinearFormat,
+  type ModelShape,
+  type NumberSelection,
+  type PluginKind,
+  type Projection,
+  projections,
+} from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
 import type { ConfigPath } from "../config/path.js";
-import type { Selection } from "../config/selection.js";
 import type { PluginRegistry } from "../registry/registry.js";
 import type { MatrixPlace, PlannedSparsifier, PlannedWeights } from "./plan.js";
 import { select } from "./plan-prefill.js";
@@ -71,7 +77,7 @@ async function planEntry(document: ConfigDocument, registry: PluginRegistry, sha
 }
 
 interface MatrixSelection {
-  readonly layers?: Selection;
+  readonly layers?: NumberSelection;
   readonly projections?: readonly Projection[];
 }
 
