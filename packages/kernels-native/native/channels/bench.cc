@@ -46,9 +46,9 @@ float thresholdFor(const std::vector<float>& x, double share) {
   return below == 0 ? -1.0f : magnitudes[below - 1];
 }
 
-double median(std::vector<double> seconds) {
+bench::Timing timingOf(std::vector<double> seconds) {
   std::sort(seconds.begin(), seconds.end());
-  return seconds[seconds.size() / 2];
+  return {seconds[seconds.size() / 2], seconds.front()};
 }
 
 void benchmark(Context& context, const Bench& b) {
@@ -92,10 +92,11 @@ void benchmark(Context& context, const Bench& b) {
     }
   }
   std::printf("in %zu out %zu rank %zu, %zu copies\n", b.in, b.out, b.rank, copies.count);
-  const double dense = median(seconds[0]);
+  const bench::Timing dense = timingOf(seconds[0]);
   for (size_t which = 0; which < 6; ++which) {
-    const double time = median(seconds[which]);
-    std::printf("  %-20s %8.1f us  %.2f times as fast\n", names[which], time * 1e6, dense / time);
+    const bench::Timing time = timingOf(seconds[which]);
+    std::printf("  %-20s median %8.1f us, %.2f times as fast; best %8.1f us, %.2f times\n", names[which], time.median * 1e6, dense.median / time.median,
+                time.best * 1e6, dense.best / time.best);
   }
   Selected selected;
   const bench::Timing choose = bench::measure([&] { select(context, half, x.data(), b.in, selected); }, 0.05);

@@ -8,17 +8,20 @@
 namespace winnow {
 namespace {
 
-constexpr size_t kTasksPerThread = 2;
-constexpr size_t kLeastColumns = 128;
 /** Columns of the factors that one task sums: their rows are short. */
 constexpr size_t kRanksPerTask = 64;
 
 size_t ceilDiv(size_t x, size_t y) { return (x + y - 1) / y; }
 
-/** Every thread owns some columns of out, in whole cache lines: long pieces of a channel, but enough of them for all threads. */
+/**
+ * Every task owns some columns of out, in whole cache lines. Two tasks per thread even out the load, but pieces of a channel below kLongPiece are slow to
+ * fetch: then one task per thread.
+ */
 size_t columnsPerTask(Context& context, size_t width) {
-  const size_t tasks = static_cast<size_t>(context.pool.threads()) * kTasksPerThread;
-  return std::max(kLeastColumns, ceilDiv(ceilDiv(width, tasks), 64) * 64);
+  constexpr size_t kLongPiece = 512, kLeast = 128, kLine = 64;
+  const size_t threads = static_cast<size_t>(context.pool.threads());
+  const size_t columns = std::max(ceilDiv(width, 2 * threads), std::min(kLongPiece, ceilDiv(width, threads)));
+  return std::max(kLeast, ceilDiv(columns, kLine) * kLine);
 }
 
 /** `sum` over columns [begin, end), its `out` starting at bias, at its old value, or at both. */
