@@ -85,12 +85,7 @@ export function keepByScore(
   pattern: SparsityPattern,
   primitives: Pick<Primitives, "topK">,
 ): Uint8Array {
-  if (scores.length !== outFeatures * inFeatures) {
-    throw new WinnowError(
-      "ERR_PLUGIN_RESULT",
-      `Weight scores must hold ${outFeatures} x ${inFeatures} numbers, got ${scores.length}.`,
-    );
-  }
+  checkScores(scores, outFeatures, inFeatures);
   const kept = new Uint8Array(scores.length).fill(1);
   for (const [start, end, removed] of groups(outFeatures, inFeatures, pattern)) {
     if (removed === 0) continue;
@@ -98,6 +93,18 @@ export function keepByScore(
     for (const index of primitives.topK(negated, removed)) kept[start + index] = 0;
   }
   return kept;
+}
+
+function checkScores(scores: unknown, outFeatures: number, inFeatures: number): void {
+  const fail = (given: string) =>
+    new WinnowError(
+      "ERR_PLUGIN_RESULT",
+      `Weight scores must hold ${outFeatures} x ${inFeatures} numbers, got ${given}.`,
+    );
+  if (!(scores instanceof Float32Array)) throw fail(`${typeof scores}, not a Float32Array`);
+  if (scores.length !== outFeatures * inFeatures) throw fail(`${scores.length}`);
+  const bad = scores.findIndex(Number.isNaN);
+  if (bad >= 0) throw fail(`NaN at (${Math.floor(bad / inFeatures)}, ${bad % inFeatures})`);
 }
 
 function* groups(

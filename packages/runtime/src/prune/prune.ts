@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
+import { resolve } from "node:path";
 import { WinnowError } from "@winnow/core";
 import { layerSpec, openModelFolder, readModelConfig, writeModel } from "@winnow/models";
 import { type ConfigSource, type CreateEngineOptions, createPlan, documentOf } from "../engine/create-engine.js";
@@ -67,27 +68,36 @@ export async function prune(source: ConfigSource, options: PruneOptions): Promis
   const pool = new WorkerPool(plan.workers);
   try {
     const onProgress = (share: number, label: string) => options.onProgress?.(share * (1 - WRITE_SHARE), label);
-    const job = { pool, plan, hooks: { ...(options.signal && { signal: options.signal }), onProgress } };
-    const preparation = await preparePruning(job);
-    const { sample } = preparation;
-    const key = runKey(plan, form, sample);
-    const folder = WorkFolder.resumable(`${out}.partial`, key, (text) => options.onNotice?.(text));
+    const hooks = { ...(options.signal && { signal: options.signal }), onProgress };
+    const done = await pruneInto({ pool, plan, hooks }, { ...options, form, overwrite });
+    return { out, form, ...done, seconds: (performance.now() - started) / 1000 };
+  } finally {
+    await pool.close();
+  }
+}
+
+type Settings = PruneOptions & Required<Pick<PruneOptions, "form" | "overwrite">>;
+
+async function pruneInto(job: PruneJob, settings: Settings): Promise<Omit<PruneReport, "out" | "form" | "seconds">> {
+  const { out, form, onNotice } = settings;
+  const { plan } = job;
+  const preparation = await preparePruning(job);
+  const { sample } = preparation;
+  const key = runKey(plan, form, sample);
+  const folder = WorkFolder.resumable(`${resolve(out)}.partial`, key, (text) => onNotice?.(text));
+  try {
     const resumedLayers = folder.layersDone;
-    const settings = { preparation, folder, keep: form, format: plan.weights.format } as const;
-    await new PruningPipeline(job, settings).run();
-    const tensorBytes = await write(job, folder, sample, { ...options, form, overwrite });
+    await new PruningPipeline(job, { preparation, folder, keep: form, format: plan.weights.format }).run();
+    const tensorBytes = await write(plan, folder, sample, settings);
     folder.remove();
     return {
-      out,
-      form,
       matrices: folder.reports,
       calibration: sample ? { text: sample.text, sha256: sample.sha256, tokens: sample.ids.length } : null,
       resumedLayers,
       tensorBytes,
-      seconds: (performance.now() - started) / 1000,
     };
   } finally {
-    await pool.close();
+    folder.release();
   }
 }
 
@@ -106,10 +116,10 @@ function checkOut(out: string, overwrite: boolean): void {
 }
 
 async function write(
-  { plan }: PruneJob,
+  plan: Plan,
   folder: WorkFolder,
   sample: CalibrationSample | undefined,
-  { out, form, overwrite, signal, onProgress }: PruneOptions & { form: "plain" | "sparse"; overwrite: boolean },
+  { out, form, overwrite, signal, onProgress }: Settings,
 ): Promise<number> {
   const source = openModelFolder(plan.model.folder);
   const config = readModelConfig(source);

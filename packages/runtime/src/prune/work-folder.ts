@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WinnowError } from "@winnow/core";
@@ -16,6 +16,7 @@ interface State {
 }
 
 const STATE = "state.json";
+const LOCK = "lock";
 
 /** Files of a run: residual streams, finished matrices, and how far it has come. */
 export class WorkFolder {
@@ -30,18 +31,25 @@ export class WorkFolder {
   /** A folder in which a run with the same `key` goes on where the last one stopped. Work of another key is thrown away, with a notice. */
   static resumable(path: string, key: string, notice: (text: string) => void): WorkFolder {
     const state = readState(join(path, STATE));
+    refuseUsed(path);
     if (state?.key === key) {
       if (state.layersDone > 0) notice(`Going on after ${state.layersDone} finished layers in "${path}".`);
-      return new WorkFolder(path, state);
+      return WorkFolder.#locked(path, state);
     }
     if (existsSync(path)) {
       notice(`Starting anew: "${path}" holds the unfinished work of another configuration, model or text.`);
       fileWork(path, () => rmSync(path, { recursive: true }));
     }
     fileWork(path, () => mkdirSync(path, { recursive: true }));
-    const folder = new WorkFolder(path, { key, layersDone: 0, reports: [] });
+    const folder = WorkFolder.#locked(path, { key, layersDone: 0, reports: [] });
     folder.#save();
     return folder;
+  }
+
+  static #locked(path: string, state: State): WorkFolder {
+    fileWork(path, () => writeFileSync(join(path, LOCK), String(process.pid)));
+    used.add(path);
+    return new WorkFolder(path, state);
   }
 
   /** A new folder for a run whose results stay in memory. */
@@ -75,12 +83,50 @@ export class WorkFolder {
     rmSync(this.residualFile(layer), { force: true });
   }
 
+  /** Lets another run go on here. */
+  release(): void {
+    used.delete(this.path);
+    rmSync(join(this.path, LOCK), { force: true });
+  }
+
   remove(): void {
+    used.delete(this.path);
     rmSync(this.path, { recursive: true, force: true });
   }
 
   #save(): void {
     writeFileAtomically(join(this.path, STATE), JSON.stringify(this.#state));
+  }
+}
+
+/** Folders of runs in this process. */
+const used = new Set<string>();
+
+/** The lock of a process that was killed does not count. */
+function refuseUsed(path: string): void {
+  const pid = Number(readIfThere(join(path, LOCK)) ?? 0);
+  if (!used.has(path) && (pid === process.pid || !isRunning(pid))) return;
+  throw new WinnowError(
+    "ERR_OUTPUT_FILE",
+    `Cannot use the work folder "${path}": another run (process ${pid}) is using it. Wait for it, or choose another out.`,
+  );
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -1,17 +1,12 @@
-import {
-  type PluginDefinition,
-  type StatisticName,
-  sparsifierFromScorer,
-  type WeightScorer,
-  type WeightSparsifier,
-  WinnowError,
-} from "@winnow/core";
+import { type PluginDefinition, type StatisticName, type WeightSparsifier, WinnowError } from "@winnow/core";
 import type { Plan, PlannedSparsifier } from "../../../plan/plan.js";
 import { statisticNames } from "../../../prune/places.js";
 import type { SparsifierNeeds } from "../../../prune/tasks.js";
 import { guardPlugin } from "../../../registry/guard-plugin.js";
-import { importPlugins } from "../../../registry/load-plugin.js";
+import { PluginFactory } from "../inner-plugins.js";
+import { loadDefinitions } from "../plugins.js";
 
+let definitions: Promise<Map<string, PluginDefinition>> | undefined;
 const made = new Map<string, Promise<WeightSparsifier>>();
 
 /** The sparsifier of a planned entry, made once per worker. Errors: `ERR_PLUGIN_FAILED` and `ERR_PLUGIN_RESULT` for its `create`. */
@@ -32,28 +27,15 @@ export function describeSparsifiers(plan: Plan): Promise<SparsifierNeeds[]> {
   );
 }
 
-async function make(plan: Plan, id: string, options: Readonly<Record<string, unknown>>): Promise<WeightSparsifier> {
-  const module = plan.plugins.find((plugin) => plugin.id === id);
-  const definitions = module ? await importPlugins(module.url) : [];
-  const definition = definitions.find((candidate) => candidate.id === id);
-  if (!definition)
-    throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Cannot run plugin "${id}": the plan lists no module for it.`);
-  return guardPlugin(id, "create", () => checkedSparsifier(definition, options, plan));
-}
-
-function checkedSparsifier(
-  definition: PluginDefinition,
-  options: Readonly<Record<string, unknown>>,
-  plan: Plan,
-): WeightSparsifier {
-  const isScorer = definition.kind === "weight-scorer";
-  const created = definition.create(options, plan.model.shape) as Partial<WeightScorer & WeightSparsifier> | undefined;
-  const method = isScorer ? "score" : "sparsify";
-  if (typeof created?.[method] !== "function")
-    throw resultError(`a ${definition.kind} must have a method ${method}, got ${typeof created?.[method]}`);
-  checkStatistics(created.statistics);
-  checkSurvey(created.survey);
-  return isScorer ? sparsifierFromScorer(checkedScorer(created as WeightScorer)) : (created as WeightSparsifier);
+async function make(plan: Plan, plugin: string, options: Readonly<Record<string, unknown>>): Promise<WeightSparsifier> {
+  definitions ??= loadDefinitions(plan);
+  const factory = new PluginFactory(await definitions, plan.model.shape);
+  return guardPlugin(plugin, "create", () => {
+    const sparsifier = factory.weightSparsifier({ plugin, options });
+    checkStatistics(sparsifier.statistics);
+    checkSurvey(sparsifier.survey);
+    return sparsifier;
+  });
 }
 
 function checkStatistics(statistics: readonly StatisticName[] | undefined): void {
@@ -70,20 +52,6 @@ function checkSurvey(survey: WeightSparsifier["survey"]): void {
   const { passes = 1 } = survey;
   if (!Number.isInteger(passes) || passes < 1)
     throw resultError(`a survey's passes must be a whole number of at least 1, got ${passes}`);
-}
-
-function checkedScorer(scorer: WeightScorer): WeightScorer {
-  return {
-    statistics: scorer.statistics,
-    pattern: scorer.pattern,
-    score(context) {
-      const scores: unknown = scorer.score(context);
-      if (!(scores instanceof Float32Array)) throw resultError(`scores must be a Float32Array, got ${typeof scores}`);
-      const bad = scores.findIndex(Number.isNaN);
-      if (bad >= 0) throw resultError(`scores must be numbers, but number ${bad} is NaN`);
-      return scores;
-    },
-  };
 }
 
 function resultError(problem: string): WinnowError {
