@@ -16,18 +16,20 @@ export interface EvolutionOptions {
   readonly population: number;
   /** Rounds after the first population. */
   readonly generations: number;
-  /** Probability that a gene of a child mutates. */
+  /** Probability that a gene of a new genome mutates. */
   readonly mutationShare: number;
   /** Standard deviation of a mutation. */
   readonly mutationSize: number;
   readonly seed: number;
 }
 
+type Mutation = Pick<EvolutionOptions, "mutationShare" | "mutationSize">;
+
 /** The uniform ratios that the search starts from, so that its result is no worse than they are. */
 export const uniformRatios = [1, 0.95] as const;
 
 /**
- * Evolutionary search of ratios in [0, 1]. The first population: each of {@link uniformRatios}, then perturbations of them by turns. In each generation the
+ * Evolutionary search of ratios in [0, 1]. The first population: each of {@link uniformRatios}, then mutations of them by turns. In each generation the
  * better half stays; children of two of them, gene by gene from either, mutate and fill up the rest. Yields genomes, takes the fitness of each, and returns
  * the population of each generation, best first. Asks for population + generations * floor(population / 2) fitnesses.
  */
@@ -45,31 +47,28 @@ export function* evolve(options: EvolutionOptions): Generator<Genome, Individual
   return history;
 }
 
-function firstGenomes({ genes, population, mutationSize }: EvolutionOptions, random: Random): Genome[] {
+function firstGenomes({ genes, population, ...mutation }: EvolutionOptions, random: Random): Genome[] {
   return Array.from({ length: population }, (_, index) => {
     const ratio = uniformRatios[index % uniformRatios.length];
     const uniform = new Array<number>(genes).fill(ratio);
-    return index < uniformRatios.length ? uniform : uniform.map((gene) => mutated(gene, mutationSize, random));
+    return index < uniformRatios.length ? uniform : mutated(uniform, mutation, random);
   });
 }
 
-function child(
-  parents: readonly Individual[],
-  { mutationShare, mutationSize }: EvolutionOptions,
-  random: Random,
-): Genome {
+function child(parents: readonly Individual[], mutation: Mutation, random: Random): Genome {
   const first = random.index(parents.length);
   const second = parents.length === 1 ? first : (first + 1 + random.index(parents.length - 1)) % parents.length;
-  return parents[first].genome.map((gene, index) => {
-    const inherited = random.uniform() < 0.5 ? gene : parents[second].genome[index];
-    return random.uniform() < mutationShare ? mutated(inherited, mutationSize, random) : inherited;
-  });
+  const crossed = parents[first].genome.map((gene, g) => (random.uniform() < 0.5 ? gene : parents[second].genome[g]));
+  return mutated(crossed, mutation, random);
 }
 
 /** Four decimals, so that the table holds exactly what was measured. */
-function mutated(gene: number, size: number, random: Random): number {
-  const value = Math.min(1, Math.max(0, gene + size * random.normal()));
-  return Math.round(value * 1e4) / 1e4;
+function mutated(genome: Genome, { mutationShare, mutationSize }: Mutation, random: Random): Genome {
+  return genome.map((gene) => {
+    if (random.uniform() >= mutationShare) return gene;
+    const value = Math.min(1, Math.max(0, gene + mutationSize * random.normal()));
+    return Math.round(value * 1e4) / 1e4;
+  });
 }
 
 function* measured(genomes: readonly Genome[]): Generator<Genome, Individual[], number> {

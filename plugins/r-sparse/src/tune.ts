@@ -16,17 +16,17 @@ import { formatTable } from "./table.js";
 
 const tunerOptions = defineOptions({
   sparsity: pluginOptions.shape.sparsity,
-  population: option(z.int().min(2).max(1000).default(8), {
+  population: option(z.int().min(2).max(1000).default(12), {
     description: "Candidates that are kept at a time; more is slower and explores more.",
   }),
-  generations: option(z.int().min(0).max(1000).default(6), {
+  generations: option(z.int().min(0).max(1000).default(10), {
     description: "Rounds after the first population; more is slower. Half of the population is measured anew in each.",
   }),
-  mutationShare: option(z.number().min(0).max(1).default(0.1), {
+  mutationShare: option(z.number().min(0).max(1).default(0.05), {
     description: "Probability that a matrix's ratio changes at random in a new candidate.",
     unit: "fraction",
   }),
-  mutationSize: option(z.number().gt(0).max(1).default(0.2), {
+  mutationSize: option(z.number().gt(0).max(1).default(0.3), {
     description: "Standard deviation of such a change; changes beyond 0 or 1 end there.",
   }),
   seed: option(z.int().min(0).max(0xffffffff).default(0), {
