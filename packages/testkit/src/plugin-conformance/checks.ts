@@ -1,10 +1,21 @@
 import type { PluginDefinition, PluginKind } from "@winnow/core";
+import { blockScorerChecks } from "./block-scorer-checks.js";
 import type { ConformanceCheck } from "./check.js";
 import { definitionChecks } from "./definition-checks.js";
 import { Maker } from "./make.js";
+import { maskerChecks } from "./masker-checks.js";
+import { evictScorerChecks, prunerChecks } from "./pruner-checks.js";
+import { sparsifierChecks, weightScorerChecks } from "./sparsifier-checks.js";
 import type { ConformanceSubject } from "./subject.js";
 
-const checksOfKind: Partial<Record<PluginKind, (maker: Maker) => ConformanceCheck[]>> = {};
+const checksOfKind: Partial<Record<PluginKind, (maker: Maker) => ConformanceCheck[]>> = {
+  masker: maskerChecks,
+  "block-scorer": (maker) => [...blockScorerChecks(maker), ...maskerChecks(maker)],
+  "kv-pruner": prunerChecks,
+  "evict-scorer": (maker) => [...evictScorerChecks(maker), ...prunerChecks(maker)],
+  "weight-sparsifier": sparsifierChecks,
+  "weight-scorer": (maker) => [...weightScorerChecks(maker), ...sparsifierChecks(maker)],
+};
 
 /**
  * The rules that a plugin of this kind must keep, each as a check that runs on its own: those for all plugins, then those of the kind. Needs no test runner.

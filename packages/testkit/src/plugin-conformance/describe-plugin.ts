@@ -9,8 +9,8 @@ import type { ConformanceSubject } from "./subject.js";
  * @example
  * describePlugin(plugin, { options: { recentTokens: 7 }, oracle: (_, { recentTokens }) => (head, i, j) => i - j < recentTokens });
  */
-// biome-ignore lint/suspicious/noExplicitAny: accepts definitions with any schema of options
 export function describePlugin<Kind extends PluginKind>(
+  // biome-ignore lint/suspicious/noExplicitAny: the schema is each plugin's own
   definition: PluginDefinition<Kind, any>,
   subject: ConformanceSubject<Kind> = {},
 ): void {
