@@ -1,1 +1,13 @@
-export {};
+import { definePlugin, requirePlugins } from "@winnow/core";
+import { checkOptions, options } from "./options.js";
+import { perLayerCache } from "./per-layer-cache.js";
+
+export default definePlugin({
+  id: "per-layer-cache",
+  kind: "kv-pruner",
+  summary: "A KV pruner of its own for each range of layers.",
+  source: { title: "Choice by layer; no paper" },
+  options,
+  check: checkOptions,
+  create: (chosen, model, plugins) => perLayerCache(chosen, model, requirePlugins(plugins)),
+});

@@ -1,1 +1,13 @@
-export {};
+import { definePlugin, requirePlugins } from "@winnow/core";
+import { checkOptions, options } from "./options.js";
+import { perLayer } from "./per-layer.js";
+
+export default definePlugin({
+  id: "per-layer",
+  kind: "masker",
+  summary: "A masker of its own for each range of layers.",
+  source: { title: "Choice by layer; no paper" },
+  options,
+  check: checkOptions,
+  create: (chosen, model, plugins) => perLayer(chosen, model, requirePlugins(plugins)),
+});
