@@ -11,7 +11,7 @@ import type { ConfigPath } from "../config/path.js";
 import type { PluginRegistry } from "../registry/registry.js";
 import type { MatrixPlace, PlannedSparsifier, PlannedWeights } from "./plan.js";
 import { select } from "./plan-prefill.js";
-import { choosePlugin, type PluginChoice } from "./plugin-choice.js";
+import { choosePlugin, type PluginChoice, plannedInner } from "./plugin-choice.js";
 
 const sparsifierKinds: readonly PluginKind[] = ["weight-sparsifier", "weight-scorer"];
 
@@ -69,6 +69,7 @@ async function planEntry(document: ConfigDocument, registry: PluginRegistry, sha
     .map((choice) => ({
       sparsifier: choice.plugin.id,
       options: choice.options,
+      ...plannedInner(choice),
       entry: index,
       matrices: allMatrices(shape).filter((matrix) => table.get(keyOf(matrix)) === choice),
     }))

@@ -111,6 +111,12 @@ describe("prune refuses", () => {
       "ERR_WEIGHT_FORMAT",
       /bias/,
     ],
+    [
+      "reports a fact that is no number",
+      "() => ({ statistics: [], sparsify({ weight, report }) { report({ share: NaN }); return weight; } })",
+      "ERR_PLUGIN_RESULT",
+      /"share" is NaN/,
+    ],
     ["has no method", "() => ({ statistics: [] })", "ERR_PLUGIN_RESULT", /method sparsify/],
     ["has no statistics", "() => ({ sparsify() {} })", "ERR_PLUGIN_RESULT", /statistics must be a list/],
     [

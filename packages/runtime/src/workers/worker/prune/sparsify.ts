@@ -1,4 +1,4 @@
-import { type DenseWeight, type LinearWeight, type Operations, weightBytes } from "@winnow/core";
+import { type DenseWeight, type LinearWeight, type Operations, WinnowError, weightBytes } from "@winnow/core";
 import { nmPatternOf, zeroPattern } from "../../../prune/choose-format.js";
 import { writeMatrixFile } from "../../../prune/matrix-file.js";
 import { declaredOnly } from "../../../prune/places.js";
@@ -53,11 +53,21 @@ async function applySparsifier(
       survey,
       dtype: plan.precision,
       operations: ops,
-      report: (more) => Object.assign(facts, more),
+      report: (more) => Object.assign(facts, checkedFacts(more)),
     });
     // Left alone: what came before stays in its own format.
     return result === weight ? before : checkedResult(result, original, ops);
   });
+}
+
+/** Facts travel to the caller and into files. */
+function checkedFacts(given: Readonly<Record<string, unknown>>): Facts {
+  for (const [name, value] of Object.entries(given)) {
+    if (typeof value === "string" || Number.isFinite(value)) continue;
+    const problem = `a reported fact must be a text or a finite number, but "${name}" is ${String(value)}`;
+    throw new WinnowError("ERR_PLUGIN_RESULT", `${problem}.`);
+  }
+  return given as Facts;
 }
 
 function denseOf(ops: Operations, weight: LinearWeight): DenseWeight {
