@@ -23,7 +23,8 @@
  *   Bf16x32                                  loadPairs(p) loadPairsFirst(p, count) broadcastPair(p): 16 pairs (even, odd)
  *   dotPairs(acc, a, b)                      fma(a.even, b.even, fma(a.odd, b.odd, acc)): what vdpbf16ps computes (it also flushes denormals:
  *                                            see base/flush_denormals.h)
- *   interleave(a, b, p)                      stores 16 pairs (a[i], b[i]) of bf16 rows
+ *   pairRows(a, b)                           16 pairs (a[i], b[i]) of bf16 rows
+ *   interleave(a, b, p)                      stores them
  */
 
 #include <cstddef>

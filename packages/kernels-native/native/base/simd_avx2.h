@@ -207,6 +207,7 @@ WINNOW_INLINE Bf16x32 broadcastPair(const uint16_t* p) {
 }
 WINNOW_INLINE F32x16 dotPairs(F32x16 acc, Bf16x32 a, Bf16x32 b) { return fma(a.even, b.even, fma(a.odd, b.odd, acc)); }
 
+WINNOW_INLINE Bf16x32 pairRows(const uint16_t* a, const uint16_t* b) { return {widenBf16(a), widenBf16(b)}; }
 WINNOW_INLINE void interleave8(const uint16_t* a, const uint16_t* b, uint16_t* p) {
   const __m256i even = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)));
   const __m256i odd = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));

@@ -143,10 +143,14 @@ WINNOW_INLINE F32x16 dotPairs(F32x16 acc, Bf16x32 a, Bf16x32 b) {
   return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
 
-WINNOW_INLINE void interleave(const uint16_t* a, const uint16_t* b, uint16_t* p) {
-  const __m512i even = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(a)));
-  const __m512i odd = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)));
-  _mm512_storeu_si512(p, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
+WINNOW_INLINE Bf16x32 pairRows(const uint16_t* a, const uint16_t* b) {
+  // Lane 2i takes a[i], lane 2i + 1 takes b[i], which is number 32 + i of both together.
+  const __m512i first = _mm512_setr_epi32(0x200000, 0x210001, 0x220002, 0x230003, 0x240004, 0x250005, 0x260006, 0x270007, 0x280008, 0x290009,
+                                          0x2a000a, 0x2b000b, 0x2c000c, 0x2d000d, 0x2e000e, 0x2f000f);
+  const __m512i even = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(a)));
+  const __m512i odd = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)));
+  return _mm512_permutex2var_epi16(even, first, odd);
 }
+WINNOW_INLINE void interleave(const uint16_t* a, const uint16_t* b, uint16_t* p) { _mm512_storeu_si512(p, pairRows(a, b)); }
 
 }  // namespace winnow::avx512

@@ -143,6 +143,7 @@ WINNOW_INLINE Bf16x32 broadcastPair(const uint16_t* p) { return {broadcast(fromB
 WINNOW_INLINE F32x16 dotPairs(const F32x16& acc, const Bf16x32& a, const Bf16x32& b) {
   return fma(a.even, b.even, fma(a.odd, b.odd, acc));
 }
+WINNOW_INLINE Bf16x32 pairRows(const uint16_t* a, const uint16_t* b) { return {widenBf16(a), widenBf16(b)}; }
 WINNOW_INLINE void interleave(const uint16_t* a, const uint16_t* b, uint16_t* p) {
   for (int i = 0; i < 16; ++i) {
     p[2 * i] = a[i];
