@@ -6,6 +6,7 @@ import { guard } from "./guard.js";
 import { algebraOperations } from "./operations/algebra.js";
 import { attentionOperations } from "./operations/attention.js";
 import { cacheOperations } from "./operations/cache.js";
+import { channelOperations } from "./operations/channels.js";
 import { elementwiseOperations } from "./operations/elementwise.js";
 import { linearOperations } from "./operations/linear.js";
 import { primitiveOperations } from "./operations/primitives.js";
@@ -57,6 +58,7 @@ export function loadNative({ threads = availableParallelism(), isa = "auto" }: N
     threads,
     close: kernels.close,
     ...linearOperations(kernels),
+    ...channelOperations(kernels),
     ...elementwiseOperations(kernels),
     ...cacheOperations(kernels),
     ...attentionOperations(kernels),
