@@ -1,4 +1,5 @@
 import { projections } from "@winnow/core";
+import { nestedName } from "./nested-name.js";
 import type { Plan, PlannedMasker, ProvenanceEntry } from "./plan.js";
 
 /** A plan as text: what runs in which layers and heads, on which kernels, and where every value came from. Same plan, same text. */
@@ -51,7 +52,7 @@ function prefillLines(plan: Plan): string[] {
   return lines.flatMap(({ layers, groups }) =>
     groups.map((group) => {
       const whole = group.heads.start === 0 && group.heads.end === plan.model.shape.queryHeads;
-      return `layers ${range(layers[0], layers.at(-1)!)}${whole ? "" : `, heads ${range(group.heads.start, group.heads.end - 1)}`}: ${group.masker}`;
+      return `layers ${range(layers[0], layers.at(-1)!)}${whole ? "" : `, heads ${range(group.heads.start, group.heads.end - 1)}`}: ${nestedName(group.masker, group.inner)}`;
     }),
   );
 }
@@ -63,7 +64,9 @@ function sameGroups(a: readonly PlannedMasker[], b: readonly PlannedMasker[]): b
 }
 
 function decodeLines(plan: Plan): string[] {
-  const planned = plan.decode.map(({ layers, kvPruner }) => `layers ${ranges(layers)}: ${kvPruner}`);
+  const planned = plan.decode.map(
+    ({ layers, kvPruner, inner }) => `layers ${ranges(layers)}: ${nestedName(kvPruner, inner)}`,
+  );
   const rest = plan.decode.reduce((count, { layers }) => count - layers.length, plan.model.shape.layers);
   return rest > 0 ? [...planned, `${planned.length > 0 ? "other" : "all"} layers: full cache`] : planned;
 }
@@ -72,10 +75,10 @@ function weightLines(plan: Plan): string[] {
   const { sparsifiers, format } = plan.weights;
   const all = plan.model.shape.layers * projections.length;
   return sparsifiers
-    .map(({ sparsifier, matrices }) => {
+    .map(({ sparsifier, inner, matrices }) => {
       const layers = ranges([...new Set(matrices.map(({ layer }) => layer))]);
       const names = projections.filter((name) => matrices.some(({ projection }) => projection === name));
-      return `${sparsifier}: ${matrices.length === all ? "all matrices" : `${matrices.length} of ${all} matrices, layers ${layers}: ${names.join(", ")}`}`;
+      return `${nestedName(sparsifier, inner)}: ${matrices.length === all ? "all matrices" : `${matrices.length} of ${all} matrices, layers ${layers}: ${names.join(", ")}`}`;
     })
     .concat(`format in memory: ${format}`);
 }

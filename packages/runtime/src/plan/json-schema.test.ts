@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defineOptions, definePlugin, option, type PluginDefinition } from "@winnow/core";
+import { defineOptions, definePlugin, option, type PluginDefinition, pluginOption } from "@winnow/core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -35,6 +35,20 @@ const pruner = definePlugin({
   source: { title: "none" },
   options: defineOptions({ budget: option(z.int().min(1), { description: "Tokens that stay." }) }),
   create: () => ({ createState: () => null }),
+}) as unknown as PluginDefinition;
+
+const wrapper = definePlugin({
+  id: "test-wrapper",
+  kind: "masker",
+  summary: "A masker that holds others.",
+  source: { title: "none" },
+  options: defineOptions({
+    inner: option(pluginOption(["masker"], { description: "A masker." }).optional(), { description: "The only one." }),
+    several: option(z.array(pluginOption(["kv-pruner"], { description: "A pruner." })).default([]), {
+      description: "Some.",
+    }),
+  }),
+  create: () => ({ plan: () => [] }),
 }) as unknown as PluginDefinition;
 
 /** The value at keys of a schema. */
@@ -96,6 +110,34 @@ describe("pipelineJsonSchema", () => {
   });
 });
 
+describe("pipelineJsonSchema of plugins inside plugins", () => {
+  const schema = pipelineJsonSchema([masker, pruner, wrapper]);
+  const problems = (options: Json) =>
+    jsonSchemaProblems(schema, { model: "m", prefill: { masker: "test-wrapper", options } });
+  const rules = at(schema, "properties", "prefill", "allOf") as Json[];
+  const properties = at(rules[1], "then", "properties", "options", "properties");
+  const idsOf = (option: unknown) =>
+    (at(option, "properties", "plugin", "anyOf") as Json[]).map((choice) => choice.const);
+
+  test("pipelineJsonSchema completes the ids of the kinds that an option takes, also in lists and where it may be absent", () => {
+    expect(idsOf(at(properties, "inner"))).toEqual(["test-masker", "test-wrapper", undefined]);
+    expect(idsOf(at(properties, "several", "items"))).toEqual(["test-pruner", undefined]);
+  });
+
+  test("pipelineJsonSchema keeps what only Winnow understands out of options that hold plugins", () => {
+    expect(JSON.stringify(schema)).not.toMatch(/"kinds":|"format":/);
+  });
+
+  test("pipelineJsonSchema takes any plugin by name, with any options, and refuses other keys and a missing name", () => {
+    expect(
+      problems({ inner: { plugin: "./mine.js", options: { any: 1 } }, several: [{ plugin: "test-pruner" }] }),
+    ).toEqual([]);
+    expect(problems({ inner: { plugin: "test-masker", width: 4 } })).toEqual(["$.prefill.options.inner.width"]);
+    expect(problems({ inner: {} })).toEqual(["$.prefill.options.inner.plugin"]);
+    expect(problems({ several: [{}] })).toEqual(["$.prefill.options.several[0].plugin"]);
+  });
+});
+
 describe("pipelineJsonSchema of the plugins of this repository", () => {
   const configs = fileURLToPath(new URL("../../../../configs/", import.meta.url));
   let schema: Json;
@@ -109,8 +151,10 @@ describe("pipelineJsonSchema of the plugins of this repository", () => {
   test.each(files)("pipelineJsonSchema accepts configs/%s and refuses it with a misspelled option", (name) => {
     const config = parse(readFileSync(join(configs, name), "utf8"));
     expect(jsonSchemaProblems(schema, config)).toEqual([]);
-    const section = config.prefill ? "prefill" : "decode";
-    config[section].options.misspelled = 1;
-    expect(jsonSchemaProblems(schema, config)).toEqual([`$.${section}.options.misspelled`]);
+    const section = ["prefill", "decode", "weights"].find((name) => name in config)!;
+    const entry = section === "weights" ? config.weights[0] : config[section];
+    entry.options = { ...entry.options, misspelled: 1 };
+    const place = section === "weights" ? "weights[0]" : section;
+    expect(jsonSchemaProblems(schema, config)).toEqual([`$.${place}.options.misspelled`]);
   });
 });

@@ -10,7 +10,7 @@ import { PluginRegistry } from "../registry/registry.js";
 import { errorText, manifest, pluginModule, tempFolder } from "../testing/temp-packages.js";
 import { makePlan, type PlanOptions } from "./make-plan.js";
 import { readModelInfo } from "./model-info.js";
-import type { PlannedModel } from "./plan.js";
+import type { PlannedInner, PlannedModel } from "./plan.js";
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 const fixture = (name: string) => join(root, "packages/models/fixtures/arch", name);
@@ -374,10 +374,14 @@ describe("createPlan", () => {
     const { layers: count, queryHeads } = made.model.shape;
     const heads = made.prefill.reduce((sum, group) => sum + group.heads.end - group.heads.start, 0);
     expect(heads).toBe(count * queryHeads);
+    const withInner = (plugin: string, inner: readonly PlannedInner[] = []): string[] => [
+      plugin,
+      ...inner.flatMap((part) => withInner(part.plugin, part.inner)),
+    ];
     const named = [
-      ...made.prefill.map(({ masker }) => masker),
-      ...made.decode.map(({ kvPruner }) => kvPruner),
-      ...made.weights.sparsifiers.map(({ sparsifier }) => sparsifier),
+      ...made.prefill.flatMap(({ masker, inner }) => withInner(masker, inner)),
+      ...made.decode.flatMap(({ kvPruner, inner }) => withInner(kvPruner, inner)),
+      ...made.weights.sparsifiers.flatMap(({ sparsifier, inner }) => withInner(sparsifier, inner)),
     ];
     expect(new Set(made.plugins.map(({ id }) => id))).toEqual(new Set(named.filter((id) => id !== "dense")));
     expect(made.plugins.length).toBeGreaterThan(0);

@@ -4,7 +4,7 @@ import type { ConfigPath } from "../config/path.js";
 import type { PluginRegistry } from "../registry/registry.js";
 import type { PlannedModel, PlannedPruner } from "./plan.js";
 import { refuseOptions, select } from "./plan-prefill.js";
-import { choosePlugin, type PluginChoice } from "./plugin-choice.js";
+import { choosePlugin, type PluginChoice, plannedInner } from "./plugin-choice.js";
 
 const prunerKinds: readonly PluginKind[] = ["kv-pruner", "evict-scorer"];
 
@@ -47,7 +47,7 @@ export async function planDecode(
 
 function prunerOf(choice: PluginChoice, row: readonly (PluginChoice | undefined)[]): PlannedPruner {
   const layers = [...row.keys()].filter((layer) => row[layer] === choice);
-  return { layers, kvPruner: choice.plugin.id, options: choice.options };
+  return { layers, kvPruner: choice.plugin.id, options: choice.options, ...plannedInner(choice) };
 }
 
 /** After eviction a cache no longer holds the last tokens one after another, which a model's own window counts on. */

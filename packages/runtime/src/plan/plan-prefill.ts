@@ -4,7 +4,7 @@ import { type ConfigPath, valueAt } from "../config/path.js";
 
 import type { PluginRegistry } from "../registry/registry.js";
 import type { PlannedMasker } from "./plan.js";
-import { choosePlugin, type PluginChoice } from "./plugin-choice.js";
+import { choosePlugin, type PluginChoice, plannedInner } from "./plugin-choice.js";
 
 const maskerKinds: readonly PluginKind[] = ["masker", "block-scorer"];
 
@@ -45,7 +45,13 @@ function groupHeads(row: readonly (PluginChoice | undefined)[], layer: number): 
   for (let start = 0, end = 1; start < row.length; start = end) {
     for (end = start + 1; end < row.length && row[end] === row[start]; ) end++;
     const choice = row[start];
-    groups.push({ layer, heads: { start, end }, masker: choice?.plugin.id ?? "dense", options: choice?.options ?? {} });
+    groups.push({
+      layer,
+      heads: { start, end },
+      masker: choice?.plugin.id ?? "dense",
+      options: choice?.options ?? {},
+      ...plannedInner(choice),
+    });
   }
   return groups;
 }

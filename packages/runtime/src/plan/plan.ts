@@ -40,6 +40,8 @@ export interface PlannedKernels {
   /** Kernel package of each operation. */
   readonly assignment: Readonly<Record<OperationName, string>>;
   readonly isa: string;
+  /** Weight formats that the package of the projections takes. */
+  readonly weightFormats: readonly string[];
 }
 
 export interface PlannedMasker {
@@ -49,6 +51,13 @@ export interface PlannedMasker {
   readonly masker: string;
   /** Resolved options, defaults filled in. */
   readonly options: Readonly<Record<string, unknown>>;
+  readonly inner?: readonly PlannedInner[];
+}
+
+/** A plugin that stands in another plugin's options. */
+export interface PlannedInner {
+  readonly plugin: string;
+  readonly inner: readonly PlannedInner[];
 }
 
 export interface PlannedPruner {
@@ -56,6 +65,7 @@ export interface PlannedPruner {
   readonly layers: readonly number[];
   readonly kvPruner: string;
   readonly options: Readonly<Record<string, unknown>>;
+  readonly inner?: readonly PlannedInner[];
 }
 
 export interface PlannedWeights {
@@ -68,6 +78,7 @@ export interface PlannedWeights {
 export interface PlannedSparsifier {
   readonly sparsifier: string;
   readonly options: Readonly<Record<string, unknown>>;
+  readonly inner?: readonly PlannedInner[];
   /** Entry of `weights` that this comes from; a matrix is in at most one planned sparsifier of an entry. */
   readonly entry: number;
   /** In order of layers and projections. */

@@ -13,7 +13,7 @@ import { guardPlugin } from "../registry/guard-plugin.js";
 import type { InstalledPlugin } from "../registry/manifest.js";
 import type { PluginRegistry } from "../registry/registry.js";
 import { atPlace } from "./at-place.js";
-import type { ProvenanceEntry } from "./plan.js";
+import type { PlannedInner, ProvenanceEntry } from "./plan.js";
 
 /** A plugin named by a configuration, with its options resolved. */
 export interface PluginChoice {
@@ -28,6 +28,15 @@ export interface PluginChoice {
 /** Ids of a choice and of the plugins inside it. */
 export function pluginIds({ plugin, inner }: PluginChoice): string[] {
   return [plugin.id, ...inner.flatMap(pluginIds)];
+}
+
+/** What a plan says of the plugins inside a choice; nothing where there are none. */
+export function plannedInner(choice: PluginChoice | undefined): { readonly inner?: readonly PlannedInner[] } {
+  return choice && choice.inner.length > 0 ? { inner: choice.inner.map(innerTree) } : {};
+}
+
+function innerTree({ plugin, inner }: PluginChoice): PlannedInner {
+  return { plugin: plugin.id, inner: inner.map(innerTree) };
 }
 
 /** What stands in the configuration: the name at `path/key`, its options at `path/options`. */

@@ -1,7 +1,7 @@
 import type { Plan } from "../plan/plan.js";
 import { machineInfo, peakMemory, versionInfo } from "./machine.js";
 import type { Receipt } from "./receipt.js";
-import type { DecodeStats, PrefillStats } from "./stats.js";
+import type { DecodeStats, InnerPrunerStats, PrefillStats } from "./stats.js";
 import type { WeightFormatSummary } from "./weight-formats.js";
 
 export interface RunRecord {
@@ -59,10 +59,23 @@ export function buildReceipt(run: RunRecord): Receipt {
       bytesReadPerToken: decode.tokens > 0 ? decode.weightBytesRead / decode.tokens : null,
       formats: run.weights.map((format) => ({ ...format })),
     },
-    prefill: structuredClone(prefill) as Receipt["prefill"],
-    decode: structuredClone(decode) as Receipt["decode"],
+    prefill: structuredClone({ ...prefill, layers: prefill.layers.map(withAskedPruners) }) as Receipt["prefill"],
+    decode: structuredClone({ ...decode, layers: decode.layers.map(withAskedPruners) }) as Receipt["decode"],
     fallbacks: run.plan.fallbacks.map((fallback) => ({ ...fallback })),
   };
+}
+
+/** Pruners that a layer never asked are left out; most wrappers hold one for other layers. */
+function withAskedPruners<Layer extends { readonly innerPruners?: readonly InnerPrunerStats[] }>(layer: Layer): Layer {
+  const { innerPruners, ...rest } = layer;
+  const asked = askedPruners(innerPruners ?? []);
+  return { ...rest, ...(asked.length > 0 && { innerPruners: asked }) } as Layer;
+}
+
+function askedPruners(pruners: readonly InnerPrunerStats[]): InnerPrunerStats[] {
+  return pruners
+    .map((pruner) => ({ ...pruner, inner: askedPruners(pruner.inner) }))
+    .filter(({ calls, inner }) => calls > 0 || inner.length > 0);
 }
 
 /** One density per head; a group with one mask for all of its heads counts that often. */

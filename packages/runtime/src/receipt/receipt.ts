@@ -14,6 +14,21 @@ const innerMasker = z.object({
   },
 });
 
+const innerPruner = z.object({
+  kvPruner: z.string(),
+  calls: count.describe("Steps in which it chose what is read or what stays; at the end of the prompt 1."),
+  tokensRead: count.describe("Sum over calls and query heads."),
+  tokensKept: count.describe("Sum over calls and KV heads."),
+  get inner() {
+    return z.array(innerPruner);
+  },
+});
+
+const innerPruners = z
+  .array(innerPruner)
+  .optional()
+  .describe("What KV pruners inside this layer's pruner decided; those that were asked.");
+
 const prefillLayer = z.object({
   layer: count,
   estimateMs: milliseconds,
@@ -31,6 +46,7 @@ const prefillLayer = z.object({
   cellsComputed: z.number().min(0),
   bytesRead: z.number().min(0),
   tokensKept: z.array(count),
+  innerPruners,
 });
 
 const decodeLayer = z.object({
@@ -40,6 +56,7 @@ const decodeLayer = z.object({
   bytesRead: z.number().min(0),
   selectMs: milliseconds,
   attentionMs: milliseconds,
+  innerPruners,
 });
 
 /** One run: what was planned, what ran, measured. Field descriptions are the documentation of the published JSON Schema. */

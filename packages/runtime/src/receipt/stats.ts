@@ -29,6 +29,8 @@ export interface PrefillLayerStats {
   readonly bytesRead: number;
   /** Tokens that stay in the cache, per KV head. */
   readonly tokensKept: readonly number[];
+  /** KV pruners inside this layer's, in order of the options, at the end of the prompt. */
+  readonly innerPruners?: readonly InnerPrunerStats[];
 }
 
 export interface HeadGroupStats {
@@ -45,6 +47,18 @@ export interface InnerMaskStats {
   readonly heads: { readonly start: number; readonly end: number };
   readonly density: readonly number[];
   readonly inner: readonly InnerMaskStats[];
+}
+
+/** What a KV pruner inside another one decided in one layer, whatever the outer one made of it. Counts are sums over its calls. */
+export interface InnerPrunerStats {
+  readonly kvPruner: string;
+  /** Steps in which it chose what is read or what stays; at the end of the prompt 1. */
+  readonly calls: number;
+  /** Over query heads. Where KV heads hold different numbers of tokens, a read of everything counts the largest for all. */
+  readonly tokensRead: number;
+  /** Over KV heads; those that it left alone included. */
+  readonly tokensKept: number;
+  readonly inner: readonly InnerPrunerStats[];
 }
 
 export interface DecodeStats {
@@ -66,6 +80,8 @@ export interface DecodeLayerStats {
   readonly bytesRead: number;
   readonly selectMs: number;
   readonly attentionMs: number;
+  /** KV pruners inside this layer's, in order of the options. */
+  readonly innerPruners?: readonly InnerPrunerStats[];
 }
 
 export function addDecodeStats(a: DecodeStats, b: DecodeStats): DecodeStats {
@@ -86,9 +102,28 @@ export function addDecodeStats(a: DecodeStats, b: DecodeStats): DecodeStats {
         bytesRead: before.bytesRead + layer.bytesRead,
         selectMs: before.selectMs + layer.selectMs,
         attentionMs: before.attentionMs + layer.attentionMs,
+        ...(layer.innerPruners && { innerPruners: addInnerPruners(before.innerPruners, layer.innerPruners) }),
       };
     }),
   };
+}
+
+/** Both list the same pruners in the same order. */
+function addInnerPruners(
+  a: readonly InnerPrunerStats[] = [],
+  b: readonly InnerPrunerStats[],
+): readonly InnerPrunerStats[] {
+  return b.map((pruner, index) => {
+    const before = a[index];
+    if (!before) return pruner;
+    return {
+      kvPruner: pruner.kvPruner,
+      calls: before.calls + pruner.calls,
+      tokensRead: before.tokensRead + pruner.tokensRead,
+      tokensKept: before.tokensKept + pruner.tokensKept,
+      inner: addInnerPruners(before.inner, pruner.inner),
+    };
+  });
 }
 
 export const noDecodeStats: DecodeStats = {

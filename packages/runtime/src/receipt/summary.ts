@@ -1,3 +1,5 @@
+import { nestedName } from "../plan/nested-name.js";
+import type { PlannedInner } from "../plan/plan.js";
 import { groupFallbacks } from "./fallbacks.js";
 import type { Receipt } from "./receipt.js";
 
@@ -36,7 +38,11 @@ function weightLine({ weights }: Receipt): string {
 
 function namesOf(receipt: Receipt, part: "prefill" | "decode", key: "masker" | "kvPruner"): string {
   const entries = (receipt.plan[part] ?? []) as readonly Record<string, unknown>[];
-  const names = [...new Set(entries.map((entry) => String(entry[key])))];
+  const names = [
+    ...new Set(
+      entries.map((entry) => nestedName(String(entry[key]), entry.inner as readonly PlannedInner[] | undefined)),
+    ),
+  ];
   return names.length > 0 ? names.join("/") : part === "prefill" ? "dense" : "full cache";
 }
 

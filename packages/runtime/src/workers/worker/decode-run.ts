@@ -19,6 +19,7 @@ import { evictInPlace } from "./evict.js";
 import { grow } from "./grow.js";
 import { ropeTablesFor } from "./positions.js";
 import type { LayerVisitor } from "./prefill.js";
+import type { PrunerRecords } from "./pruner-records.js";
 import { checkReadPlan, readParts } from "./read-plan.js";
 import { pluginOperations, type Session } from "./session.js";
 
@@ -31,6 +32,7 @@ interface LayerPruner {
   readonly id: string;
   readonly pruner: KvPruner;
   readonly state: unknown;
+  readonly inner: PrunerRecords;
 }
 
 type MutableLayerStats = { -readonly [Key in keyof DecodeLayerStats]: DecodeLayerStats[Key] };
@@ -69,6 +71,7 @@ export class DecodeRun {
     this.#v = row(shape.kvHeads);
     this.#residual = new Float32Array(session.decoder.config.hiddenSize);
     this.#pruners = Array.from({ length: shape.layers }, (_, layer) => this.#prunerOf(layer));
+    for (const pruner of this.#pruners) pruner?.inner.clear();
     this.#layerStats = Array.from({ length: shape.layers }, (_, layer) => ({
       layer,
       tokensRead: 0,
@@ -103,7 +106,10 @@ export class DecodeRun {
       selectMs: this.#clock.ms("select"),
       attentionMs: this.#clock.ms("attention"),
       weightBytesRead: this.#weightBytesRead,
-      layers: this.#layerStats,
+      layers: this.#layerStats.map((stats) => {
+        const innerPruners = this.#pruners[stats.layer]?.inner.take(stats.layer) ?? [];
+        return { ...stats, ...(innerPruners.length > 0 && { innerPruners }) };
+      }),
     };
   }
 
@@ -245,11 +251,11 @@ export class DecodeRun {
     if (this.#task.options.dense) return undefined;
     const index = this.#session.plugins.pruners.findIndex(({ planned }) => planned.layers.includes(layer));
     if (index < 0) return undefined;
-    const { planned, pruner } = this.#session.plugins.pruners[index];
+    const { planned, pruner, inner } = this.#session.plugins.pruners[index];
     const states = this.#task.sequence.prunerStates;
     if (index >= states.length)
       throw new WinnowError("ERR_PLAN_CONFLICT", `The sequence holds no state for KV pruner "${planned.kvPruner}".`);
-    return { id: planned.kvPruner, pruner, state: states[index] };
+    return { id: planned.kvPruner, pruner, state: states[index], inner };
   }
 }
 

@@ -40,7 +40,8 @@ function longest(kept: KeptTokens): number {
   return most;
 }
 
-function checkKept(plugin: string, cache: LayerCache, kept: KeptTokens): void {
+/** Throws `ERR_PLUGIN_RESULT` for kept tokens that do not fit the cache. O(indices). */
+export function checkKept(plugin: string, cache: Pick<LayerCache, "lengths">, kept: KeptTokens): void {
   const { indices, offsets } = kept;
   const heads = cache.lengths.length;
   const fail = (what: string): never => {

@@ -6,19 +6,19 @@ import {
   type Masker,
   type ModelShape,
   maskerFromBlockScorer,
-  maskStatistics,
   type PluginDefinition,
   type PluginKind,
   type PluginReference,
   prunerFromEvictScorer,
   sparsifierFromScorer,
-  validateMask,
   type WeightScorer,
   type WeightSparsifier,
   WinnowError,
 } from "@winnow/core";
-import type { InnerMaskStats } from "../../receipt/stats.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
+import { PrunerRecords } from "./pruner-records.js";
+import { MaskRecords, recordedMasker } from "./recorded-masker.js";
+import { recordedPruner } from "./recorded-pruner.js";
 
 /** Methods that an object of each kind must have; the others are optional. */
 const requiredMethods: Readonly<Partial<Record<PluginKind, readonly string[]>>> = {
@@ -30,21 +30,6 @@ const requiredMethods: Readonly<Partial<Record<PluginKind, readonly string[]>>> 
   "weight-scorer": ["score"],
 };
 
-/** What the maskers inside a masker returned since the last look. */
-export class MaskRecords {
-  #records: InnerMaskStats[] = [];
-
-  add(record: InnerMaskStats): void {
-    this.#records.push(record);
-  }
-
-  take(): readonly InnerMaskStats[] {
-    const taken = this.#records;
-    this.#records = [];
-    return taken;
-  }
-}
-
 /** Makes methods of plugins in this worker: those that a plan names, and, handed to them, those inside their options. */
 export class PluginFactory {
   constructor(
@@ -55,19 +40,20 @@ export class PluginFactory {
   /** `inner` receives what maskers inside this one return. */
   masker({ plugin, options }: PluginReference, inner: MaskRecords): Masker {
     const definition = this.definitionOf(plugin);
-    const made = this.make(definition, options, inner);
+    const made = this.make(definition, options, { masks: inner });
     return definition.kind === "block-scorer" ? maskerFromBlockScorer(made as BlockScorer) : (made as Masker);
   }
 
-  kvPruner({ plugin, options }: PluginReference): KvPruner {
+  /** `inner` counts what pruners inside this one decide. */
+  kvPruner({ plugin, options }: PluginReference, inner: PrunerRecords): KvPruner {
     const definition = this.definitionOf(plugin);
-    const made = this.make(definition, options);
+    const made = this.make(definition, options, { pruners: inner });
     return definition.kind === "evict-scorer" ? prunerFromEvictScorer(made as EvictScorer) : (made as KvPruner);
   }
 
   weightSparsifier({ plugin, options }: PluginReference): WeightSparsifier {
     const definition = this.definitionOf(plugin);
-    const made = this.make(definition, options);
+    const made = this.make(definition, options, {});
     return definition.kind === "weight-scorer"
       ? sparsifierFromScorer(made as WeightScorer)
       : (made as WeightSparsifier);
@@ -76,11 +62,11 @@ export class PluginFactory {
   private make(
     definition: PluginDefinition,
     options: Readonly<Record<string, unknown>>,
-    records = new MaskRecords(),
+    { masks = new MaskRecords(), pruners = new PrunerRecords() }: { masks?: MaskRecords; pruners?: PrunerRecords },
   ): unknown {
     const { id, kind } = definition;
     return guardPlugin(id, "create", () => {
-      const made: unknown = definition.create(options, this.shape, this.innerPlugins(records));
+      const made: unknown = definition.create(options, this.shape, this.innerPlugins(masks, pruners));
       for (const method of requiredMethods[kind] ?? []) {
         const given = (made as Record<string, unknown> | null | undefined)?.[method];
         if (typeof given !== "function")
@@ -90,27 +76,17 @@ export class PluginFactory {
     });
   }
 
-  private innerPlugins(records: MaskRecords): InnerPlugins {
+  private innerPlugins(masks: MaskRecords, pruners: PrunerRecords): InnerPlugins {
     return {
-      masker: (reference) => this.recordedMasker(reference, records),
-      kvPruner: (reference) => this.kvPruner(reference),
-      weightSparsifier: (reference) => this.weightSparsifier(reference),
-    };
-  }
-
-  private recordedMasker(reference: PluginReference, records: MaskRecords): Masker {
-    const below = new MaskRecords();
-    const masker = this.masker(reference, below);
-    return {
-      plan: (context) =>
-        guardPlugin(reference.plugin, "plan", () => {
-          const n = context.q.length;
-          const masks = masker.plan(context);
-          for (const mask of masks) validateMask(mask, n);
-          const density = masks.map((mask) => maskStatistics(mask, n).density);
-          records.add({ masker: reference.plugin, heads: context.heads, density, inner: below.take() });
-          return masks;
-        }),
+      masker: (reference) => {
+        const below = new MaskRecords();
+        return recordedMasker(reference.plugin, this.masker(reference, below), masks, below);
+      },
+      kvPruner: (reference) => {
+        const record = pruners.add(reference.plugin);
+        return recordedPruner(reference.plugin, this.kvPruner(reference, record.inner), record);
+      },
+      weightSparsifier: (reference) => guardedSparsifier(reference.plugin, this.weightSparsifier(reference)),
     };
   }
 
@@ -120,4 +96,24 @@ export class PluginFactory {
       throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Cannot run plugin "${id}": the plan lists no module for it.`);
     return definition;
   }
+}
+
+/** Errors name the sparsifier itself, not the one that holds it. */
+function guardedSparsifier(plugin: string, sparsifier: WeightSparsifier): WeightSparsifier {
+  const { statistics, survey } = sparsifier;
+  return {
+    statistics,
+    ...(survey && {
+      survey: {
+        ...(survey.passes !== undefined && { passes: survey.passes }),
+        measure: (context) => guardPlugin(plugin, "survey.measure", () => survey.measure(context)),
+        combine: (matrices, previous) =>
+          guardPlugin(plugin, "survey.combine", () => survey.combine(matrices, previous)),
+      },
+    }),
+    sparsify: (context) =>
+      guardPlugin(plugin, `sparsify of layer ${context.layer} ${context.projection}`, () =>
+        sparsifier.sparsify(context),
+      ),
+  };
 }

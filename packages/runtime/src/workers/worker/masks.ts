@@ -7,12 +7,10 @@ import {
   type Mask,
   type MaskerContext,
   maskStatistics,
-  validateMask,
-  WinnowError,
 } from "@winnow/core";
 import type { PlannedMasker } from "../../plan/plan.js";
 import type { HeadGroupStats } from "../../receipt/stats.js";
-import { guardPlugin } from "../../registry/guard-plugin.js";
+import { planMasks } from "./recorded-masker.js";
 import { pluginOperations, type Session } from "./session.js";
 
 export interface LayerMasks {
@@ -46,6 +44,9 @@ export function planLayerMasks(
       scale,
       primitives: pluginOperations(session.operations),
     };
+    const records = session.plugins.masker(group)?.inner;
+    // A plan that failed may have left some.
+    records?.take();
     const window = slidingWindow[layer];
     const own = groupMasks(session, group, context).map((mask) =>
       lowerOnce(window === null ? mask : withWindow(mask, window, q.length), q.length),
@@ -53,7 +54,7 @@ export function planLayerMasks(
     const statistics = own.map((mask) => maskStatistics(mask, q.length).density);
     for (let head = group.heads.start; head < group.heads.end; head++)
       masks[head] = own.length === 1 ? own[0] : own[head - group.heads.start];
-    const inner = session.plugins.masker(group)?.inner.take() ?? [];
+    const inner = records?.take() ?? [];
     groups.push({ heads: group.heads, masker: group.masker, density: statistics, ...(inner.length > 0 && { inner }) });
   }
   const shared = masks.every((mask) => mask === masks[0]);
@@ -67,18 +68,7 @@ function denseGroup(layer: number, queryHeads: number): PlannedMasker {
 function groupMasks(session: Session, group: PlannedMasker, context: MaskerContext): readonly Mask[] {
   const planned = session.plugins.masker(group);
   if (!planned) return [denseMask];
-  const heads = group.heads.end - group.heads.start;
-  return guardPlugin(group.masker, "plan", () => {
-    const masks = planned.masker.plan(context);
-    if (!Array.isArray(masks) || (masks.length !== 1 && masks.length !== heads)) {
-      throw new WinnowError(
-        "ERR_PLUGIN_RESULT",
-        `plan must return 1 or ${heads} masks, got ${Array.isArray(masks) ? masks.length : typeof masks}.`,
-      );
-    }
-    for (const mask of masks) validateMask(mask, context.q.length);
-    return masks;
-  });
+  return planMasks(group.masker, planned.masker, context);
 }
 
 /** Counting and attention both need the canonical form; kernels take dense and band masks as they are. */

@@ -1,7 +1,9 @@
 import type { KvPruner, Masker, PluginDefinition } from "@winnow/core";
 import type { Plan, PlannedMasker, PlannedPruner } from "../../plan/plan.js";
 import { importPlugins } from "../../registry/load-plugin.js";
-import { MaskRecords, PluginFactory } from "./inner-plugins.js";
+import { PluginFactory } from "./inner-plugins.js";
+import { PrunerRecords } from "./pruner-records.js";
+import { MaskRecords } from "./recorded-masker.js";
 
 export interface PlannedMaskerObject {
   readonly masker: Masker;
@@ -9,12 +11,19 @@ export interface PlannedMaskerObject {
   readonly inner: MaskRecords;
 }
 
+export interface PlannedPrunerObject {
+  readonly planned: PlannedPruner;
+  readonly pruner: KvPruner;
+  /** What pruners inside it decided. */
+  readonly inner: PrunerRecords;
+}
+
 /** Plugins of a plan, made in this worker. */
 export interface PlanPlugins {
   readonly definitions: ReadonlyMap<string, PluginDefinition>;
   /** Undefined for `dense`. */
   masker(planned: PlannedMasker): PlannedMaskerObject | undefined;
-  readonly pruners: readonly { readonly planned: PlannedPruner; readonly pruner: KvPruner }[];
+  readonly pruners: readonly PlannedPrunerObject[];
 }
 
 export async function createPlanPlugins(plan: Plan): Promise<PlanPlugins> {
@@ -30,10 +39,14 @@ export async function createPlanPlugins(plan: Plan): Promise<PlanPlugins> {
   return {
     definitions,
     masker: (planned) => maskers.get(keyOf(planned)),
-    pruners: plan.decode.map((planned) => ({
-      planned,
-      pruner: factory.kvPruner({ plugin: planned.kvPruner, options: planned.options }),
-    })),
+    pruners: plan.decode.map((planned) => {
+      const inner = new PrunerRecords();
+      return {
+        planned,
+        pruner: factory.kvPruner({ plugin: planned.kvPruner, options: planned.options }, inner),
+        inner,
+      };
+    }),
   };
 }
 

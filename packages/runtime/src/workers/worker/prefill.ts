@@ -80,6 +80,7 @@ class PrefillRun {
     const started = performance.now();
     const { plan, plugins, decoder } = this.#session;
     const pruners = this.#task.dense ? [] : plugins.pruners;
+    for (const { inner } of pruners) inner.clear();
     const prunerStates = pruners.map(({ planned, pruner }) =>
       guardPlugin(planned.kvPruner, "createState", () => pruner.createState()),
     );
@@ -141,6 +142,7 @@ class PrefillRun {
     }, first);
 
     const kept = this.#clock.time("prune", () => this.#prune(layer, prunerStates, cache, observed));
+    const innerPruners = this.#prunerOf(layer)?.inner.take(layer) ?? [];
     return {
       cache: kept,
       layerStats: {
@@ -153,6 +155,7 @@ class PrefillRun {
         cellsComputed: cost.cellsComputed,
         bytesRead: cost.bytesRead,
         tokensKept: Array.from(kept.lengths),
+        ...(innerPruners.length > 0 && { innerPruners }),
       },
     };
   }

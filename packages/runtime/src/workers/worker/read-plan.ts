@@ -13,7 +13,7 @@ import type { LayerCache } from "../../engine/sequence.js";
 
 /** What a read plan must fit. */
 export interface ReadLimits {
-  readonly cache: LayerCache;
+  readonly cache: Pick<LayerCache, "lengths">;
   readonly queryHeads: number;
   /** True position of the new token. */
   readonly position: number;
