@@ -18,12 +18,12 @@ export function denseCacheBelow(tokens: number, inner: KvPruner, { plugin }: Plu
   return {
     ...(inner.observationQueries !== undefined && { observationQueries: inner.observationQueries }),
     createState: () => inner.createState(),
-    afterPrefill: (context, state) => inner.afterPrefill?.(context, state),
+    ...(inner.afterPrefill && { afterPrefill: (context, state) => inner.afterPrefill!(context, state) }),
     select(context, state) {
       const plan = inner.select!(context, state);
       return plan.read === "lists" && context.length < tokens ? { read: "all" } : plan;
     },
-    observe: (context, state, scores) => inner.observe?.(context, state, scores),
-    afterAttention: (context, state) => inner.afterAttention?.(context, state),
+    ...(inner.observe && { observe: (context, state, scores) => inner.observe!(context, state, scores) }),
+    ...(inner.afterAttention && { afterAttention: (context, state) => inner.afterAttention!(context, state) }),
   };
 }
