@@ -2,19 +2,21 @@ import type { PluginDefinition, PluginKind } from "@winnow/core";
 import { blockScorerChecks } from "./block-scorer-checks.js";
 import type { ConformanceCheck } from "./check.js";
 import { definitionChecks } from "./definition-checks.js";
+import { kernelChecks } from "./kernel-checks.js";
 import { Maker } from "./make.js";
 import { maskerChecks } from "./masker-checks.js";
 import { evictScorerChecks, prunerChecks } from "./pruner-checks.js";
 import { sparsifierChecks, weightScorerChecks } from "./sparsifier-checks.js";
 import type { ConformanceSubject } from "./subject.js";
 
-const checksOfKind: Partial<Record<PluginKind, (maker: Maker) => ConformanceCheck[]>> = {
+const checksOfKind: Record<PluginKind, (maker: Maker) => ConformanceCheck[]> = {
   masker: maskerChecks,
   "block-scorer": (maker) => [...blockScorerChecks(maker), ...maskerChecks(maker)],
   "kv-pruner": prunerChecks,
   "evict-scorer": (maker) => [...evictScorerChecks(maker), ...prunerChecks(maker)],
   "weight-sparsifier": sparsifierChecks,
   "weight-scorer": (maker) => [...weightScorerChecks(maker), ...sparsifierChecks(maker)],
+  kernel: kernelChecks,
 };
 
 /**
@@ -26,5 +28,5 @@ export function conformanceChecks<Kind extends PluginKind>(
   subject: ConformanceSubject<Kind> = {},
 ): ConformanceCheck[] {
   const maker = new Maker(definition as unknown as PluginDefinition, subject as ConformanceSubject);
-  return [...definitionChecks(maker), ...(checksOfKind[definition.kind]?.(maker) ?? [])];
+  return [...definitionChecks(maker), ...checksOfKind[definition.kind](maker)];
 }

@@ -2,6 +2,7 @@ import type { ConformanceCheck } from "./check.js";
 import type { Maker } from "./make.js";
 import { checkKernels, checkRepeats, checkSeparateSequences } from "./masker-determinism.js";
 import {
+  checkBf16,
   checkCausal,
   checkDensity,
   checkHeadRange,
@@ -28,7 +29,6 @@ const edges: readonly (readonly [id: string, title: string, prompt: PromptSettin
   ["equal-scores", "queries and keys may all be equal", { name: "equal queries and keys", n: 130, flat: true }],
   ["huge-values", "queries and keys may be huge", { name: "values of about 1e4", n: 130, magnitude: 1e4 }],
   ["tiny-values", "queries and keys may be tiny", { name: "values of about 1e-30", n: 130, magnitude: 1e-30 }],
-  ["bf16-keys", "keys may be bf16", { name: "keys in bf16", n: 130, dtype: "bf16" }],
 ];
 
 /** The prompt of most checks: not a multiple of common blocks, several query blocks long. */
@@ -73,6 +73,12 @@ export function maskerChecks(maker: Maker): ConformanceCheck[] {
       title: "plan leaves q and k as they are",
       clause: "masker.ts: MaskerContext",
       run: masker(checkInputsUnchanged),
+    },
+    {
+      id: "bf16-keys",
+      title: "keys in bf16 get the masks of the same keys in f32",
+      clause: "masker.ts: MaskerContext.k",
+      run: masker(checkBf16),
     },
     {
       id: "strides",

@@ -47,6 +47,21 @@ export function checkInputsUnchanged(maker: Maker, prompt: Prompt): undefined {
   }
 }
 
+/** The keys of {@link makePrompt} are exact in bf16. */
+export function checkBf16(maker: Maker, prompt: Prompt): undefined {
+  const rounded = makePrompt({ name: "keys in bf16", n: prompt.n, dtype: "bf16" });
+  const difference = pictureDifference(
+    planPictures(maker.masker(), rounded),
+    planPictures(maker.masker(), prompt),
+    prompt.n,
+  );
+  requireThat(
+    difference === undefined,
+    "the same masks for keys in bf16 as for the same keys in f32",
+    () => `another choice at ${difference}`,
+  );
+}
+
 export function checkLayout(maker: Maker, prompt: Prompt): undefined {
   const moved = { ...prompt, q: otherLayout(prompt.q), k: otherLayout(prompt.k) };
   const difference = pictureDifference(

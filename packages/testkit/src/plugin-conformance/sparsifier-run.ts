@@ -92,6 +92,8 @@ export function checkedValues(matrix: Matrix, result: LinearWeight): Float64Arra
   );
   const elements = outFeatures * inFeatures;
   requireThat(dense.data?.length === elements, `${elements} numbers for ${matrix.name}`, `${dense.data?.length}`);
+  const typed = dense.data instanceof Float32Array === (dense.dtype === "f32");
+  requireThat(typed, `data of type ${dense.dtype} for ${matrix.name}`, () => dense.data.constructor.name);
   const values = weightValues(dense);
   const bad = values.findIndex((value) => !Number.isFinite(value));
   const place = `(${Math.floor(bad / inFeatures)}, ${bad % inFeatures})`;

@@ -51,9 +51,10 @@ function groupsOf(pattern: SparsityPattern, outFeatures: number, inFeatures: num
 export function checkBits(maker: Maker): undefined {
   for (const dtype of ["f32", "bf16"] as const) {
     const matrices = modelMatrices({ dtype });
+    const originals = matrices.map(({ weight }) => weightValues(weight));
     for (const [index, result] of sparsifyAll(maker.sparsifier(), matrices, { dtype }).entries()) {
       const values = checkedValues(matrices[index], result);
-      const original = weightValues(matrices[index].weight);
+      const original = originals[index];
       const bad = values.findIndex((value, e) => value !== 0 && value !== original[e]);
       requireThat(
         bad < 0,
