@@ -69,6 +69,8 @@ export interface LoadOptions {
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Looked at before each tensor. */
   readonly cancel?: CancelFlag;
+  /** Lays out the matrices of layers; the head and, without it, all are packed dense. The memory of the given weight is used again. */
+  readonly packMatrix?: (weight: DenseWeight) => LinearWeight;
 }
 
 /**
@@ -123,16 +125,16 @@ export function loadEmbedding(
 function readLayer(loader: WeightLoader, spec: LayerSpec): LayerWeights {
   return {
     attentionNorm: loader.vector(spec.attentionNorm),
-    q: loader.linear(spec.q),
-    k: loader.linear(spec.k),
-    v: loader.linear(spec.v),
-    o: loader.linear(spec.o),
+    q: loader.matrix(spec.q),
+    k: loader.matrix(spec.k),
+    v: loader.matrix(spec.v),
+    o: loader.matrix(spec.o),
     ...(spec.qNorm && { qNorm: loader.vector(spec.qNorm) }),
     ...(spec.kNorm && { kNorm: loader.vector(spec.kNorm) }),
     mlpNorm: loader.vector(spec.mlpNorm),
-    gate: loader.linear(spec.gate),
-    up: loader.linear(spec.up),
-    down: loader.linear(spec.down),
+    gate: loader.matrix(spec.gate),
+    up: loader.matrix(spec.up),
+    down: loader.matrix(spec.down),
   };
 }
 
@@ -166,13 +168,18 @@ class WeightLoader {
     return this.ops.packWeight(weight, this.options.precision);
   }
 
-  linear(spec: LinearSpec): LinearWeight {
+  /** A matrix of a layer. */
+  matrix(spec: LinearSpec): LinearWeight {
+    return this.linear(spec, this.options.packMatrix);
+  }
+
+  linear(spec: LinearSpec, pack = (weight: DenseWeight) => this.pack(weight)): LinearWeight {
     const bias = spec.bias === undefined ? undefined : this.vector({ name: spec.bias, length: spec.outFeatures });
     const matrix = this.folder.matrices.get(spec.weight);
     if (matrix) return this.compact(matrix, bias);
     const data = this.read(spec.weight);
     const { outFeatures, inFeatures } = spec;
-    return this.pack({ format: "dense", dtype: dtypeOf(data), outFeatures, inFeatures, data, ...(bias && { bias }) });
+    return pack({ format: "dense", dtype: dtypeOf(data), outFeatures, inFeatures, data, ...(bias && { bias }) });
   }
 
   /** A compact matrix runs as it stands; no copy is made and nothing is packed. */

@@ -27,6 +27,7 @@ const plan: Plan = {
       linearAlgebra: "native",
     },
     isa: "x86_avx2",
+    weightFormats: ["dense"],
   },
   prefill: [
     { layer: 0, heads: head(0, 4), masker: "dense", options: {} },

@@ -46,7 +46,9 @@ export async function planKernels(
   const planner = new KernelPlanner(document, needs, packages, [...builtInKernelPackages, ...pluginIds]);
   const assigned = names.map((name) => [name, planner.assign(name)]);
   const assignment = Object.fromEntries(assigned) as Record<OperationName, string>;
-  return { kernels: { assignment, isa: planner.chooseIsa(assignment) }, fallbacks: planner.fallbacks };
+  const linear = packages.find(({ id }) => id === assignment.linear)?.kernels ?? [];
+  const weightFormats = linear.flatMap(({ operation, formats = [] }) => (operation === "linear" ? formats : []));
+  return { kernels: { assignment, isa: planner.chooseIsa(assignment), weightFormats }, fallbacks: planner.fallbacks };
 }
 
 class KernelPlanner {

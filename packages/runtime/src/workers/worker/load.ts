@@ -1,10 +1,24 @@
+import type { DenseWeight, LayerOperations, LinearWeight } from "@winnow/core";
 import { createRopeTable, loadTokenizer, loadWeights, openModelFolder, parseModelConfig } from "@winnow/models";
+import type { Plan } from "../../plan/plan.js";
+import { chooseFormat } from "../../prune/choose-format.js";
 import type { LoadResult, LoadTask } from "../messages.js";
 import { emitProgress } from "./events.js";
 import { kernelsOf } from "./session.js";
 
 /** Rotary tables beyond this many positions are made when a prompt needs them. */
 const SHARED_ROPE_ROWS = 65_536;
+
+/** Matrices of a layer as `weightFormat` says. `auto` keeps them dense where the kernels take nothing else. */
+function packerOf(plan: Plan, { packWeight, encodeWeight }: LayerOperations): (weight: DenseWeight) => LinearWeight {
+  const { precision, kernels, weights } = plan;
+  const takesAll = ["bitmap", "groups"].every((format) => kernels.weightFormats.includes(format));
+  return (weight) => {
+    const target = weights.format === "auto" && !takesAll ? undefined : chooseFormat(weight, weights.format, precision);
+    if (target === undefined || target.format === "dense-panel16") return packWeight(weight, precision);
+    return encodeWeight(weight, target);
+  };
+}
 
 /** Reads and checks a model folder, laying the weights out for the plan's kernels in shared memory. */
 export async function load({ plan, cancel, events }: LoadTask): Promise<LoadResult> {
@@ -16,6 +30,7 @@ export async function load({ plan, cancel, events }: LoadTask): Promise<LoadResu
     precision: plan.precision,
     onProgress: ({ tensorsDone, tensors }) => emitProgress(events, tensorsDone / tensors, "load weights"),
     cancel,
+    packMatrix: packerOf(plan, operations),
   });
   const model = {
     folder: folder.path,
