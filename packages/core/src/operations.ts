@@ -31,7 +31,8 @@ export interface DenseOperations {
   /**
    * `out[r, o] = sum_i x[r, i] * weight[o, i] + bias[o]`; x `[rows, in]`, out `[rows, out]` (or `+=` with `accumulate`), contiguous float32.
    * The last `sparseRows` rows (default 0) use the selection of a weight that has one; all others are multiplied with the whole matrix. Several rows share one
-   * pass over a compressed weight. Returns the bytes of the weight that were read.
+   * pass over a compressed weight. Returns the bytes of the weight that were read. O(rows * stored), stored being the weights that the format holds or
+   * the selection keeps, out * in if dense.
    */
   linear(
     x: Float32Array,
@@ -44,7 +45,8 @@ export interface DenseOperations {
 
   /**
    * Gated MLP of one row, up to the down projection: activates `gate` `[out]` in place, selects entries S of it by the weight's selection, and writes
-   * `out[o] = gate[o] * (weight[o] . x + bias[o])` for o in S and 0 elsewhere; only rows in S are read. Returns the bytes of the weight that were read.
+   * `out[o] = gate[o] * (weight[o] . x + bias[o])` for o in S and 0 elsewhere; only rows in S are read. x `[in]`, out `[out]`, float32. Returns the bytes
+   * of the weight that were read. O(out + |S| * in).
    */
   gatedLinear(
     x: Float32Array,
@@ -54,22 +56,22 @@ export interface DenseOperations {
     out: Float32Array,
   ): number;
 
-  /** Row `ids[r]` of a `[vocab, width]` table into `out[r]`, converted to float32. */
+  /** Row `ids[r]` of a `[vocab, width]` table into `out[r]`, converted to float32; out `[ids.length, width]`. O(ids.length * width). */
   embed(ids: Int32Array, table: FloatData, width: number, out: Float32Array): void;
 
-  /** `out[r, c] = x[r, c] / sqrt(mean_c(x[r]^2) + epsilon) * weight[c]`; x and out `[rows, width]`, may be the same array. The sum is taken in float64. */
+  /** `out[r, c] = x[r, c] / sqrt(mean_c(x[r]^2) + epsilon) * weight[c]`; x and out `[rows, width]`, may be the same array. The sum is taken in float64. O(rows * width). */
   rmsNorm(x: Float32Array, rows: number, width: number, weight: Float32Array, epsilon: number, out: Float32Array): void;
 
   /**
    * Rotary embedding in place, half-split form: channels c and c + d/2 form a pair, turned by the angle of the token's position.
-   * `cos`, `sin`: `[positions, d / 2]` tables; token t of `x` uses row `positions[t]`. x must be float32.
+   * `cos`, `sin`: `[positions, d / 2]` tables; token t of `x` uses row `positions[t]`. x must be float32. O(heads * n * d).
    */
   rope(x: HeadTensor, positions: Int32Array, cos: Float32Array, sin: Float32Array): void;
 
-  /** `gate[i] = activation(gate[i]) * up[i]` over `count` elements. */
+  /** `gate[i] = activation(gate[i]) * up[i]` for the first `count` elements of both. O(count). */
   gatedActivation(gate: Float32Array, up: Float32Array, count: number, activation: Activation): void;
 
-  /** `x[i] += y[i]` over `count` elements. */
+  /** `x[i] += y[i]` for the first `count` elements of both. O(count). */
   add(x: Float32Array, y: Float32Array, count: number): void;
 }
 
@@ -77,19 +79,28 @@ export interface DenseOperations {
 export type Activation = "silu" | "gelu" | "gelu-tanh" | "relu";
 
 export interface AttentionOperations {
-  /** Copies tokens of `source` (float32) to tokens [start, start + source.length) of `target`, converting to its type. Heads must agree. */
+  /**
+   * Copies tokens of `source` `[hKv, n, d]` (float32) to tokens [start, start + n) of `target` `[hKv, capacity, d]`, converting to its type. Heads must
+   * agree. O(hKv * n * d).
+   */
   storeTokens(source: HeadTensor, target: HeadTensor, start: number): void;
 
   /**
    * Keeps tokens `kept` (ascending; `keptOffsets[g]..keptOffsets[g + 1]` are those of KV head g) of each head of `x`, moving them to the front of
-   * `target`, which may be `x` itself.
+   * `target`, which may be `x` itself; both `[hKv, n, d]`. O(kept.length * d).
    */
   gatherTokens(x: HeadTensor, kept: Int32Array, keptOffsets: Int32Array, target: HeadTensor): void;
 
-  /** Softmax attention of many queries over masks, by flash tiles: skipped cells are never computed. */
+  /**
+   * Softmax attention of many queries over masks, by flash tiles: skipped cells are never computed. `[h, n, d]` to `[h, n, d]`. O(cells * d), cells being
+   * the query-key pairs of the masks, h * n^2 / 2 if dense.
+   */
   prefillAttention(task: PrefillAttention): AttentionCost;
 
-  /** Softmax attention of one query per head over the cache or over index lists. */
+  /**
+   * Softmax attention of one query per head over the cache or over index lists. `[h, 1, d]` to `[h, 1, d]`. O(tokens * d), tokens being those read, summed
+   * over query heads.
+   */
   decodeAttention(task: DecodeAttention): AttentionCost;
 }
 
@@ -153,28 +164,31 @@ export interface Primitives {
    */
   scores(task: ScoreTask, out: Float32Array): void;
 
-  /** Softmax of each row in place, `[rows, columns]`; a row of all -Infinity becomes zeros. Entries at -Infinity become 0. */
+  /** Softmax of each row in place, `[rows, columns]`; a row of all -Infinity becomes zeros. Entries at -Infinity become 0. O(rows * columns). */
   softmaxRows(x: Float32Array, rows: number, columns: number): void;
 
-  /** `out[j] = sum_r x[r, j]`. */
+  /** `out[j] = sum_r x[r, j]`; x `[rows, columns]`, out `[columns]`. O(rows * columns). */
   columnSums(x: Float32Array, rows: number, columns: number, out: Float32Array): void;
 
-  /** `out[o] = sum_r x[r, (columns - rows + r) - o]` for o in 0..columns-1, terms left of column 0 dropped: sums along diagonals by distance from the causal one. */
+  /**
+   * `out[o] = sum_r x[r, (columns - rows + r) - o]` for o in 0..columns-1, terms left of column 0 dropped: sums along diagonals by distance from the causal
+   * one; x `[rows, columns]`, out `[columns]`. O(rows * columns).
+   */
   diagonalSums(x: Float32Array, rows: number, columns: number, out: Float32Array): void;
 
   /**
    * Mean over blocks of `blockSize` tokens of one head: out `[blocks, d]`, with blocks = ceil(length / blockSize) or more.
-   * The divisor is always `blockSize`: tokens beyond the end count as zeros.
+   * The divisor is always `blockSize`: tokens beyond the end count as zeros. O(n * d).
    */
   poolMean(x: HeadTensor, head: number, blockSize: number, out: Float32Array): void;
 
-  /** `out[a, b] = scale * x[a] . y[b]`; x `[rows, d]`, y `[columns, d]`, contiguous float32. */
+  /** `out[a, b] = scale * x[a] . y[b]`; x `[rows, d]`, y `[columns, d]`, out `[rows, columns]`, contiguous float32. O(rows * columns * d). */
   outerScores(x: Float32Array, y: Float32Array, d: number, scale: number, out: Float32Array): void;
 
   /** Indices of the `k` largest of `values[start .. end)`, relative to `start`, ascending; ties go to the lower index; NaN is refused. O(n). */
   topK(values: Float32Array, k: number, start?: number, end?: number): Int32Array;
 
-  /** {@link Primitives.topK} of each row of `[rows, columns]`; result `[rows, k]`, relative to the row. */
+  /** {@link Primitives.topK} of each row of `[rows, columns]`; result `[rows, k]`, relative to the row. O(rows * columns). */
   topKRows(values: Float32Array, rows: number, columns: number, k: number): Int32Array;
 
   /** Smallest m such that the m largest values sum to at least `mass * total`, and their indices ascending (ties: lower index). O(n log n). */
@@ -212,13 +226,14 @@ export interface LinearAlgebra {
    * The `rank` largest singular values of a `[rows, columns]`, descending, with `u` `[rows, rank]` and `v` `[columns, rank]`:
    * a ~ u diag(s) v^T. Relative accuracy of s about 1e-6, but not finer than 2^-22 of the first; values of at most 2^-23 of the first are zero, with
    * zero vectors. The sign makes the largest entry of each column of u positive (ties: the lower row). Same result every time.
+   * O(rows * columns * min(rows, columns)).
    */
   truncatedSvd(a: Float32Array, rows: number, columns: number, rank: number): TruncatedSvd;
 
   /** `c += alpha * a b`; a `[m, k]`, b `[k, n]`, c `[m, n]`, rows `strideA`, `strideB`, `strideC` elements apart. c is not searched for NaN. O(m n k). */
   multiplyAdd(task: MultiplyTask): void;
 
-  /** L2 norm of each column of `[rows, columns]`, sums in float64. */
+  /** L2 norm of each column of `[rows, columns]`, sums in float64; result `[columns]`. O(rows * columns). */
   columnNorms(x: Float32Array, rows: number, columns: number): Float32Array;
 }
 
