@@ -36,6 +36,9 @@ export const pluginKinds: readonly PluginKind[] = [
   "kernel",
 ];
 
+/** Ids that no plugin can have: they stand for no plugin in a configuration, or for kernel packages that need none. */
+export const reservedPluginIds: readonly string[] = ["dense", "none", "auto", "native", "onnx", "reference"];
+
 export interface PluginDefinition<Kind extends PluginKind = PluginKind, Schema extends z.ZodObject = z.ZodObject> {
   /** Kebab-case; equal to folder, YAML name, doc page and test title. */
   readonly id: string;

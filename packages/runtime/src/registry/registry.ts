@@ -1,7 +1,7 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type PluginDefinition, type PluginKind, WinnowError } from "@winnow/core";
+import { type PluginDefinition, type PluginKind, reservedPluginIds, WinnowError } from "@winnow/core";
 import { didYouMean } from "../config/nearest.js";
 import { moduleFolders, pluginFolders } from "./discover.js";
 import { importPlugins } from "./load-plugin.js";
@@ -13,9 +13,6 @@ export interface RegistryOptions {
   /** Absolute; default: the current folder. Packages are searched in node_modules of both folders and of those above them. */
   readonly workingFolder?: string;
 }
-
-/** Names that stand for no plugin in a configuration, and the kernel packages that need none. */
-const reservedIds: readonly string[] = ["dense", "none", "auto", "native", "onnx", "reference"];
 
 /**
  * Installed plugins by id. Manifests are read at once, code is loaded when a plugin is asked for; only a module that is named by its path
@@ -101,7 +98,7 @@ export class PluginRegistry {
 
   #add(plugins: readonly InstalledPlugin[]): void {
     for (const [index, plugin] of plugins.entries()) {
-      if (reservedIds.includes(plugin.id)) {
+      if (reservedPluginIds.includes(plugin.id)) {
         throw new WinnowError(
           "ERR_PLUGIN_INVALID",
           `No plugin can be called "${plugin.id}", as one of ${plugin.package} in "${plugin.folder}" is: the name has a meaning of its own. Rename it.`,
