@@ -1,4 +1,7 @@
 import { describePlugin, sampleSelect } from "@winnow/testkit";
 import plugin from "./index.js";
 
-describePlugin(plugin, { options: { tokens: 100, inner: { plugin: "sample-select" } }, plugins: [sampleSelect] });
+describePlugin(plugin, {
+  options: { tokens: 100, inner: { plugin: "sample-select" } },
+  plugins: [sampleSelect],
+});

@@ -2,6 +2,6 @@ import { describePlugin, sampleSmallest } from "@winnow/testkit";
 import plugin from "./index.js";
 
 describePlugin(plugin, {
-  options: { layers: [{ plugin: "sample-smallest", layers: "1-2" }] },
+  options: { layers: [{ layers: "0-3", plugin: "sample-smallest" }] },
   plugins: [sampleSmallest],
 });
