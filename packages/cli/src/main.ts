@@ -51,6 +51,15 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
     .action((options) => run(async () => (await import("./commands/plugins.js")).listPluginsCommand(options)));
 
   program
+    .command("conformance <plugin>")
+    .description("check a plugin, by id, package name or path, against the contract of its kind")
+    .option(...json)
+    .option("--option <name=value...>", "options to try it with", [])
+    .action((plugin, options) =>
+      run(async (context) => (await import("./commands/conformance.js")).conformanceCommand(plugin, options, context)),
+    );
+
+  program
     .command("verify <folder>")
     .description("compare plugins and models with recorded reference outputs")
     .option(...json)

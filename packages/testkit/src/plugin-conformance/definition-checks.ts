@@ -1,6 +1,6 @@
 import { definePlugin, listOptions, type OptionProblem } from "@winnow/core";
 import { attempt, type ConformanceCheck, errorOf, messageOf, requireThat } from "./check.js";
-import type { Maker } from "./make.js";
+import { issueOf, type Maker } from "./make.js";
 import { smallModel } from "./subject.js";
 
 /** Rules for plugins of every kind. */
@@ -70,7 +70,7 @@ function defaultsOf(maker: Maker): Record<string, unknown> {
   requireThat(
     parsed.success,
     `the schema to accept ${given}, every other option having a default`,
-    () => `"${parsed.error?.issues[0].path.join(".")}: ${parsed.error?.issues[0].message}"`,
+    () => `"${issueOf(parsed.error)}"`,
   );
   return parsed.data;
 }
@@ -78,7 +78,7 @@ function defaultsOf(maker: Maker): Record<string, unknown> {
 function checkDefaults(maker: Maker): undefined {
   const defaults = defaultsOf(maker);
   const again = maker.definition.options.safeParse(defaults);
-  requireThat(again.success, "the defaults to fit their own schema", () => `"${again.error?.issues[0].message}"`);
+  requireThat(again.success, "the defaults to fit their own schema", () => `"${issueOf(again.error)}"`);
 }
 
 function checkUnknown(maker: Maker): undefined {

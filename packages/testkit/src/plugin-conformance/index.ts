@@ -1,6 +1,6 @@
 export { type ConformanceCheck, ConformanceError } from "./check.js";
 export { conformanceChecks } from "./checks.js";
-export { defaultKernels, type KernelVariant, nativeVariants } from "./kernels.js";
+export { defaultKernels, type KernelVariant } from "./kernels.js";
 export { type CheckResult, runChecks } from "./run-checks.js";
 export { sampleBlocks, sampleEvict, sampleSelect, sampleSmallest, sampleWindow } from "./sample-plugins.js";
 export type { ConformanceSubject, KeptOracle, MaskOracle, OracleOf, WeightOracle } from "./subject.js";

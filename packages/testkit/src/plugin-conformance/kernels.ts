@@ -10,10 +10,10 @@ export interface KernelVariant {
   readonly operations: Operations;
 }
 
-/** What is used of `@winnow/kernels-native`. */
+/** What is used of `@winnow/kernels-native`, whose own type of instruction sets is unknown here. */
 interface NativeModule {
   nativeStatus(): { readonly available: boolean; readonly instructionSets?: readonly string[] };
-  loadNative(options: { threads: number; isa: string }): Operations;
+  loadNative(options: { threads: number; isa: never }): Operations;
 }
 
 /** Held in variables: the package is optional here, and its own tests depend on this one. */
@@ -23,19 +23,21 @@ const reference: KernelVariant = { name: "reference", family: "reference", opera
 
 let loaded: Promise<readonly KernelVariant[]> | undefined;
 
-/** The reference kernels and, where the native add-on loads, it with 1, 2 and 3 threads and with every instruction set of this processor. Made once. */
-export function defaultKernels(): Promise<readonly KernelVariant[]> {
-  loaded ??= loadVariants();
+/**
+ * The reference kernels and, where the native add-on loads, it with 1, 2 and 3 threads and with every instruction set of this processor. Made once.
+ * `native`: the module `@winnow/kernels-native`; searched beside this package unless given.
+ */
+export function defaultKernels(native?: NativeModule): Promise<readonly KernelVariant[]> {
+  loaded ??= loadVariants(native);
   return loaded;
 }
 
-async function loadVariants(): Promise<readonly KernelVariant[]> {
-  const native = await importNative();
+async function loadVariants(given?: NativeModule): Promise<readonly KernelVariant[]> {
+  const native = given ?? (await importNative());
   return native ? [reference, ...nativeVariants(native)] : [reference];
 }
 
-/** Variants of a loaded `@winnow/kernels-native`; none where its add-on is not available. */
-export function nativeVariants(native: NativeModule): KernelVariant[] {
+function nativeVariants(native: NativeModule): KernelVariant[] {
   const { instructionSets = [] } = native.nativeStatus();
   const settings = [
     ...[1, 2, 3].map((threads) => ({ threads, isa: "auto" })),
@@ -44,7 +46,7 @@ export function nativeVariants(native: NativeModule): KernelVariant[] {
   return (instructionSets.length > 0 ? settings : []).map(({ threads, isa }) => ({
     name: `native ${isa}, ${threads} threads`,
     family: "native",
-    operations: native.loadNative({ threads, isa }),
+    operations: native.loadNative({ threads, isa: isa as never }),
   }));
 }
 

@@ -10,6 +10,7 @@ import {
   type PluginReference,
   prunerFromEvictScorer,
   sparsifierFromScorer,
+  validateMask,
   type WeightScorer,
   type WeightSparsifier,
   WinnowError,
@@ -28,7 +29,7 @@ export class Maker {
   options(): Record<string, unknown> {
     const given = this.subject.options ?? {};
     const parsed = this.definition.options.safeParse(given);
-    requireThat(parsed.success, `the schema to accept ${JSON.stringify(given)}`, () => `"${parsed.error?.message}"`);
+    requireThat(parsed.success, `the schema to accept ${JSON.stringify(given)}`, () => `"${issueOf(parsed.error)}"`);
     return parsed.data;
   }
 
@@ -63,16 +64,32 @@ export class Maker {
       return [definition, new Maker(definition, { ...this.subject, options }).create(undefined, model)];
     };
     return {
-      masker: (reference) => maskerOf(...make(reference)),
+      masker: (reference) => checkedMasker(maskerOf(...make(reference))),
       kvPruner: (reference) => prunerOf(...make(reference)),
       weightSparsifier: (reference) => sparsifierOf(...make(reference)),
     };
   }
 }
 
+/** The first thing that a schema found wrong. */
+export function issueOf(error: { issues: readonly { path: readonly PropertyKey[]; message: string }[] } | undefined) {
+  return error?.issues.map(({ path, message }) => `${path.join(".")}: ${message}`)[0];
+}
+
 function maskerOf({ kind }: PluginDefinition, made: unknown): Masker {
   requireMethods(kind, made, kind === "block-scorer" ? ["score"] : ["plan"]);
   return kind === "block-scorer" ? maskerFromBlockScorer(made as BlockScorer) : (made as Masker);
+}
+
+/** The runtime checks the masks of maskers in options too. */
+function checkedMasker(masker: Masker): Masker {
+  return {
+    plan(context) {
+      const masks = masker.plan(context);
+      for (const mask of masks) validateMask(mask, context.q.length);
+      return masks;
+    },
+  };
 }
 
 function prunerOf({ kind }: PluginDefinition, made: unknown): KvPruner {

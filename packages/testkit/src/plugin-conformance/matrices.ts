@@ -113,22 +113,19 @@ function silu(x: number): number {
 
 /** Plain float64 loops over `[tokens, in]`. */
 function statisticsOf(x: Float32Array, width: number): Record<Exclude<StatisticName, "activatedGate">, Float32Array> {
-  const channel = (i: number) => Array.from({ length: TOKENS }, (_, t) => x[t * width + i]);
-  const perChannel = (of: (values: number[]) => number) =>
-    Float32Array.from({ length: width }, (_, i) => of(channel(i)));
+  const channels = Array.from({ length: width }, (_, i) =>
+    Array.from({ length: TOKENS }, (_, token) => x[token * width + i]),
+  );
+  const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, t) => sum + value * b[t], 0);
   const each = TOKENS / SEQUENCES;
-  const hessian = Float32Array.from({ length: width * width }, (_, e) => {
-    const [a, b] = [channel(Math.floor(e / width)), channel(e % width)];
-    return a.reduce((sum, value, t) => sum + value * b[t], 0);
-  });
+  const within = (values: readonly number[]) =>
+    mean(Array.from({ length: SEQUENCES }, (_, s) => variance(values.slice(s * each, (s + 1) * each))));
   return {
-    norm: perChannel((values) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))),
-    mean: perChannel(mean),
-    variance: perChannel(variance),
-    withinVariance: perChannel((values) =>
-      mean(Array.from({ length: SEQUENCES }, (_, s) => variance(values.slice(s * each, (s + 1) * each)))),
-    ),
-    hessian,
+    norm: Float32Array.from(channels, (values) => Math.sqrt(dot(values, values))),
+    mean: Float32Array.from(channels, mean),
+    variance: Float32Array.from(channels, variance),
+    withinVariance: Float32Array.from(channels, within),
+    hessian: Float32Array.from(channels.flatMap((row) => channels.map((column) => dot(row, column)))),
     inputs: x,
   };
 }
