@@ -31,6 +31,23 @@ export function statisticOf(context: WeightContext, name: InputStatistic): Float
   );
 }
 
+/** A statistic of the sampled tokens, `[sampled, width]`. Throws `ERR_CALIBRATION` where there is no token or a number is not finite. */
+export function sampledStatistic(
+  { statistics, layer, projection }: WeightContext,
+  name: "inputs" | "activatedGate",
+  width: number,
+): Float32Array {
+  const values = statistics[name];
+  const isWhole = values !== undefined && values.length > 0 && values.length % width === 0;
+  const bad = isWhole ? firstNotFinite(values) : -1;
+  if (isWhole && bad < 0) return values;
+  const got = isWhole ? `${values[bad]} at ${bad}` : `${values?.length ?? "no"} numbers`;
+  throw new WinnowError(
+    "ERR_CALIBRATION",
+    `Cannot sparsify ${projection} of layer ${layer}: statistic "${name}" must hold rows of ${width} finite numbers for at least one token, got ${got}. Check the calibration text.`,
+  );
+}
+
 function problemOf(values: Float32Array, name: InputStatistic, inFeatures: number): string | undefined {
   const expected = name === "hessian" ? inFeatures * inFeatures : inFeatures;
   if (values.length !== expected) return `holds ${values.length} numbers, expected ${expected}`;

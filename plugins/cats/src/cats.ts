@@ -2,9 +2,9 @@ import {
   channelsWeight,
   finiteWeights,
   gatedRowsWeight,
+  sampledStatistic,
   type WeightContext,
   type WeightSparsifier,
-  WinnowError,
 } from "@winnow/core";
 import type { CatsOptions } from "./options.js";
 import { thresholdOf } from "./threshold.js";
@@ -34,22 +34,10 @@ export function cats(options: CatsOptions): WeightSparsifier {
 }
 
 function gateThreshold(context: WeightContext, options: CatsOptions): number {
-  const magnitudes = gateMagnitudes(context);
+  const magnitudes = sampledStatistic(context, "activatedGate", context.weight.outFeatures).map(Math.abs);
   const threshold = Math.fround(thresholdOf(magnitudes, options, context.operations));
   let skipped = 0;
   for (const magnitude of magnitudes) if (magnitude <= threshold) skipped++;
   context.report?.({ threshold, skippedShare: skipped / magnitudes.length });
   return threshold;
-}
-
-/** `[sampled, neurons]`. */
-function gateMagnitudes({ statistics: { activatedGate }, weight, layer, projection }: WeightContext): Float32Array {
-  const magnitudes = activatedGate?.map(Math.abs);
-  if (magnitudes?.length && magnitudes.length % weight.outFeatures === 0 && magnitudes.every(Number.isFinite))
-    return magnitudes;
-  throw new WinnowError(
-    "ERR_CALIBRATION",
-    `Cannot sparsify ${projection} of layer ${layer}: cats needs finite activated gates of ${weight.outFeatures} neurons for at least one calibration token, got ` +
-      `${magnitudes ? `${magnitudes.length} numbers${magnitudes.every(Number.isFinite) ? "" : ", some not finite"}` : "none"}. Check the calibration text.`,
-  );
 }

@@ -1,4 +1,4 @@
-import { finiteWeights, type WeightContext, type WeightSurvey, WinnowError } from "@winnow/core";
+import { finiteWeights, sampledStatistic, type WeightContext, type WeightSurvey, WinnowError } from "@winnow/core";
 
 interface LayerNorms {
   readonly layer: number;
@@ -30,7 +30,7 @@ export function automaticKeep(context: WeightContext, mass: number): number {
 }
 
 function ofDownProjection(context: WeightContext) {
-  const hidden = sampled(context, "inputs", context.weight.inFeatures);
+  const hidden = sampledStatistic(context, "inputs", context.weight.inFeatures);
   return { magnitudes: hidden, hidden, norms: columnNorms(context) };
 }
 
@@ -44,8 +44,8 @@ function ofUpProjection(context: WeightContext) {
     );
   }
   finiteWeights(context, weight);
-  const x = sampled(context, "inputs", weight.inFeatures);
-  const gate = sampled(context, "activatedGate", weight.outFeatures);
+  const x = sampledStatistic(context, "inputs", weight.inFeatures);
+  const gate = sampledStatistic(context, "activatedGate", weight.outFeatures);
   const hidden = new Float32Array(gate.length);
   operations.linear(x, x.length / weight.inFeatures, operations.packWeight(weight, "f32"), hidden);
   for (let e = 0; e < hidden.length; e++) hidden[e] *= gate[e];
@@ -69,15 +69,4 @@ function contributionsByRank(magnitudes: Float32Array, hidden: Float32Array, nor
 function columnNorms(context: Omit<WeightContext, "statistics">): Float32Array {
   const { weight, operations } = context;
   return operations.columnNorms(finiteWeights(context, weight), weight.outFeatures, weight.inFeatures);
-}
-
-/** `[sampled, width]`, at least one token. */
-function sampled(context: WeightContext, name: "inputs" | "activatedGate", width: number): Float32Array {
-  const values = context.statistics[name];
-  if (values?.length && values.length % width === 0 && values.every(Number.isFinite)) return values;
-  throw new WinnowError(
-    "ERR_CALIBRATION",
-    `Cannot choose keep for ${context.projection} of layer ${context.layer}: statistic "${name}" must hold rows of ${width} finite numbers for at least one token, got ` +
-      `${values ? `${values.length} numbers${values.every(Number.isFinite) ? "" : ", some not finite"}` : "none"}. Check the calibration text.`,
-  );
 }

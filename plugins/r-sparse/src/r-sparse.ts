@@ -3,9 +3,9 @@ import {
   finiteWeights,
   type ModelShape,
   projections,
+  sampledStatistic,
   type WeightContext,
   type WeightSparsifier,
-  WinnowError,
 } from "@winnow/core";
 import { type Budget, budgetOf, type Setting } from "./budget.js";
 import { factorsOf } from "./factors.js";
@@ -48,7 +48,8 @@ export function rSparse(options: RSparseOptions, model: ModelShape): WeightSpars
 function exactThreshold(context: WeightContext, setting: Setting, budget: Budget, scale?: Float32Array): number {
   const { outFeatures, inFeatures } = context.weight;
   const { mode, channels, rank, channelSparsity } = budget;
-  const scores = mode === "low-rank" ? undefined : scoresOf(sampledInputs(context), scale);
+  const scores =
+    mode === "low-rank" ? undefined : scoresOf(sampledStatistic(context, "inputs", context.weight.inFeatures), scale);
   const threshold = scores ? thresholdOf(scores, channelSparsity) : Infinity;
   context.report?.({
     sparsity: setting.sparsity,
@@ -59,14 +60,4 @@ function exactThreshold(context: WeightContext, setting: Setting, budget: Budget
     ...(scores && { threshold, skippedShare: scores.filter((score) => score <= threshold).length / scores.length }),
   });
   return threshold;
-}
-
-/** `[sampled, in]`. */
-function sampledInputs({ statistics: { inputs }, weight, layer, projection }: WeightContext): Float32Array {
-  if (inputs?.length && inputs.length % weight.inFeatures === 0 && inputs.every(Number.isFinite)) return inputs;
-  throw new WinnowError(
-    "ERR_CALIBRATION",
-    `Cannot sparsify ${projection} of layer ${layer}: r-sparse needs finite inputs of ${weight.inFeatures} channels for at least one calibration token, got ` +
-      `${inputs ? `${inputs.length} numbers${inputs.every(Number.isFinite) ? "" : ", some not finite"}` : "none"}. Check the calibration text.`,
-  );
 }

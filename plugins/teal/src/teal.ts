@@ -1,11 +1,4 @@
-import {
-  channelsWeight,
-  finiteWeights,
-  type ModelShape,
-  type WeightContext,
-  type WeightSparsifier,
-  WinnowError,
-} from "@winnow/core";
+import { channelsWeight, finiteWeights, type ModelShape, sampledStatistic, type WeightSparsifier } from "@winnow/core";
 import type { TealOptions } from "./options.js";
 import { thresholdsOf } from "./quantile.js";
 import { readTable, requireLevel, shareAt } from "./table.js";
@@ -27,22 +20,12 @@ export function teal({ sparsity, quantile, table: path }: TealOptions, model: Mo
       const { weight, dtype, layer, projection } = context;
       finiteWeights(context, weight);
       const share = table ? shareAt(table, layer, projection, sparsity) : sparsity;
-      const inputs = sampledInputs(context);
+      const inputs = sampledStatistic(context, "inputs", context.weight.inFeatures);
       const threshold = Math.fround(thresholdsOf(inputs, quantile)(share));
       context.report?.({ sparsity: share, threshold, skippedShare: shareUpTo(inputs, threshold) });
       return channelsWeight(weight, dtype, { rule: "threshold", thresholds: Float32Array.of(threshold) });
     },
   };
-}
-
-/** `[sampled, in]`. */
-function sampledInputs({ statistics: { inputs }, weight, layer, projection }: WeightContext): Float32Array {
-  if (inputs?.length && inputs.length % weight.inFeatures === 0 && inputs.every(Number.isFinite)) return inputs;
-  throw new WinnowError(
-    "ERR_CALIBRATION",
-    `Cannot sparsify ${projection} of layer ${layer}: teal needs finite inputs of ${weight.inFeatures} channels for at least one calibration token, got ` +
-      `${inputs ? `${inputs.length} numbers${inputs.every(Number.isFinite) ? "" : ", some not finite"}` : "none"}. Check the calibration text.`,
-  );
 }
 
 function shareUpTo(inputs: Float32Array, threshold: number): number {
