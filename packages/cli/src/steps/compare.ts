@@ -16,6 +16,8 @@ export async function runCompare(
     notice(
       `Prompt: ${needle.ids.length} tokens, needle at token ${needle.needlePosition}; the answer should contain ${needle.answer}.`,
     );
+  if (engine.plan.weights.sparsifiers.length > 0)
+    notice("Both runs use the weights as the sparsifiers left them; the dense one ignores selections.");
   const receipts: Receipt[] = [];
   for (const run of runs) {
     output.write(`${run}: `);
