@@ -13,6 +13,8 @@ export interface SessionSettings {
    * take the cores from each other; one session that runs alone is faster with it.
    */
   readonly spinning: boolean;
+  /** Whether they stop doing so when a run ends, so that what runs next has the cores for itself. Default: no. */
+  readonly restAfterRun?: boolean;
 }
 
 /**
@@ -54,7 +56,12 @@ export async function createSession(model: Uint8Array, settings: SessionSettings
       intraOpNumThreads: settings.threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
-      extra: { session: { intra_op: { allow_spinning: settings.spinning ? "1" : "0" } } },
+      extra: {
+        session: {
+          intra_op: { allow_spinning: settings.spinning ? "1" : "0" },
+          force_spinning_stop: settings.restAfterRun ? "1" : "0",
+        },
+      },
     });
   } catch (cause) {
     throw new WinnowError(

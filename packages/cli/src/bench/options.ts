@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { addSharedOptions, type SharedOptions } from "../commands/shared-options.js";
 import type { CommandContext, ExitStatus } from "../context.js";
 import { integerOption } from "../io.js";
+import { addWeightBenchCommands } from "./weight-options.js";
 
 interface RoundOptions {
   readonly json?: boolean;
@@ -43,7 +44,7 @@ export interface ResponsivenessCommandOptions extends EngineBenchOptions {
 }
 
 type Commands = typeof import("../commands/bench.js");
-type Start = (work: (commands: Commands, context: CommandContext) => Promise<ExitStatus>) => Promise<void>;
+export type Start = (work: (commands: Commands, context: CommandContext) => Promise<ExitStatus>) => Promise<void>;
 
 /** `winnow bench NAME`: one subcommand for each benchmark. `start` loads the commands when one of them runs. */
 export function addBenchCommands(program: Command, start: Start): void {
@@ -86,6 +87,8 @@ export function addBenchCommands(program: Command, start: Start): void {
     .description("event-loop delays while prompts run, and the time an abort takes")
     .option("--aborts <n>", "prompts to abort at random moments", integerOption("--aborts", 1), 8)
     .action((options) => start((commands, context) => commands.benchResponsivenessCommand(options, context)));
+
+  addWeightBenchCommands(bench, start);
 }
 
 function kernelOptions(command: Command, shapes: readonly AttentionShape[], lengths: readonly number[]): Command {

@@ -12,7 +12,7 @@ import { mebibytes, percent, type Receipt } from "@winnow/runtime";
 import { table } from "../io.js";
 import { duration, met, ratio, shape, spread } from "./format.js";
 
-const LEGEND = "Values are medians (smallest..largest); ratios are taken round by round.";
+export const LEGEND = "Values are medians (smallest..largest); ratios are taken round by round.";
 
 export function attentionTable({ rows, conditions }: AttentionBench): string {
   const body = rows.map(({ milliseconds: ms, gigaflops, onnxOverNative, ...row }) => [
@@ -187,7 +187,7 @@ export function responsivenessTable({
   ].join("\n");
 }
 
-function kernelConditions({ cpu, cores, threads, isa, node, platform }: Conditions): string {
+export function kernelConditions({ cpu, cores, threads, isa, node, platform }: Conditions): string {
   return `${cpu}, ${cores} cores, ${platform}, Node ${node}; ${threads} threads, ${isa}.`;
 }
 

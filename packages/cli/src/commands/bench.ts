@@ -1,3 +1,4 @@
+import { WinnowError } from "@winnow/core";
 import type { BenchHooks } from "@winnow/evaluate/bench";
 import * as benches from "@winnow/evaluate/bench";
 import { createEngine, type Engine, PluginRegistry, readConfig } from "@winnow/runtime";
@@ -10,8 +11,15 @@ import type {
   ResponsivenessCommandOptions,
 } from "../bench/options.js";
 import * as tables from "../bench/tables.js";
+import type {
+  DecodeWeightsCommandOptions,
+  PruneBenchCommandOptions,
+  QualityCommandOptions,
+  WeightsCommandOptions,
+} from "../bench/weight-options.js";
+import * as weightTables from "../bench/weight-tables.js";
 import type { CommandContext, ExitStatus } from "../context.js";
-import { print, printJson, startProgress } from "../io.js";
+import { notice, print, printJson, startProgress } from "../io.js";
 import { parseAssignments } from "./assignments.js";
 import { setsOf } from "./shared-options.js";
 
@@ -77,6 +85,55 @@ export function benchResponsivenessCommand(
     await using engine = await openEngine(options, hooks);
     return await benches.benchResponsiveness(engine, { ...options, ...hooks });
   });
+}
+
+export function benchWeightsCommand(options: WeightsCommandOptions, context: CommandContext): Promise<ExitStatus> {
+  interruptAtOnce();
+  const workingSet = options.workingSet * 2 ** 20;
+  return show(options, context, weightTables.weightsTable, (hooks) =>
+    benches.benchWeights({ ...options, ...hooks, workingSet }),
+  );
+}
+
+export function benchDecodeWeightsCommand(
+  options: DecodeWeightsCommandOptions,
+  context: CommandContext,
+): Promise<ExitStatus> {
+  return show(options, context, weightTables.decodeWeightsTable, (hooks) =>
+    benches.benchDecodeWeights({ ...options, ...hooks }),
+  );
+}
+
+export function benchQualityCommand(options: QualityCommandOptions, context: CommandContext): Promise<ExitStatus> {
+  const { methods = benches.qualityMethods, sparsities, selected = benches.selectedSparsities } = options;
+  if (options.resume && options.csv === undefined)
+    throw new WinnowError("ERR_USAGE", "--resume needs --csv FILE, the file of the earlier run.");
+  const settings = sparsities?.map(benches.parseQualitySetting) ?? benches.defaultQualitySettings;
+  const cells = benches.qualityCells(methods, settings, selected);
+  return show(options, context, weightTables.qualityTable, (hooks) =>
+    benches.benchQuality({
+      ...options,
+      ...hooks,
+      cells,
+      texts: options.text ?? [undefined],
+      sets: setsOf(options),
+      resume: options.resume === true,
+      onResult: (result, done, secondsLeft) => noticeResult(weightTables.resultLine(result, done, secondsLeft)),
+    }),
+  );
+}
+
+export function benchPruneCommand(options: PruneBenchCommandOptions, context: CommandContext): Promise<ExitStatus> {
+  const { hidden: hiddenSize, intermediate: intermediateSize, layers, tokens } = options;
+  const sizes = { hiddenSize, intermediateSize, projected: { layers, tokens } };
+  return show(options, context, weightTables.pruneTable, (hooks) =>
+    benches.benchPrune({ ...options, ...hooks, ...sizes }),
+  );
+}
+
+/** A terminal shows a progress bar instead. */
+function noticeResult(line: string): void {
+  if (!process.stderr.isTTY) notice(line);
 }
 
 async function show<Result>(

@@ -1,6 +1,5 @@
-import { spawn } from "node:child_process";
-import { WinnowError } from "@winnow/core";
 import type { Receipt } from "@winnow/runtime";
+import { outputOf } from "./child-output.js";
 import { type BenchHooks, type Rounds, ratioOf, roundOrder, type Spread, spreadOf } from "./measure.js";
 
 export interface MemoryBenchOptions extends BenchHooks, Pick<Rounds, "repeat"> {
@@ -57,29 +56,10 @@ async function runInChild(
   const changes = [...sets, `steps=${JSON.stringify([step])}`];
   const [program, ...start] = winnow;
   const args = [...start, "run", config, "--json", "--set", ...changes];
-  const output = await outputOf(program, args, signal);
+  const output = await outputOf(program, args, (status) => childError(args, status), signal);
   return (JSON.parse(output) as Receipt[])[0];
 }
 
-/** Standard output of a program that ends with status 0; its standard error passes through. */
-function outputOf(program: string, args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"], ...(signal && { signal }) });
-    let output = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-    child.on("error", (error) => reject(signal?.aborted ? signal.reason : error));
-    child.on("close", (status) => {
-      if (status === 0) resolve(output);
-      else reject(childError(args, status));
-    });
-  });
-}
-
-function childError(args: readonly string[], status: number | null): WinnowError {
-  return new WinnowError(
-    "ERR_WORKER_DIED",
-    `Cannot measure memory: "winnow ${args.slice(args.indexOf("run")).join(" ")}" ended with status ${status}. Run it alone to see why.`,
-  );
+function childError(args: readonly string[], status: number | null): string {
+  return `Cannot measure memory: "winnow ${args.slice(args.indexOf("run")).join(" ")}" ended with status ${status}. Run it alone to see why.`;
 }
