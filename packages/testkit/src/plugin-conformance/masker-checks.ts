@@ -26,7 +26,7 @@ const edges: readonly (readonly [id: string, title: string, prompt: PromptSettin
     { name: "a prompt of 131 tokens", n: 131 },
   ],
   ["grouped-heads", "query heads may share KV heads", { name: "6 query heads over 2 KV heads", n: 130, queryHeads: 6 }],
-  ["equal-scores", "queries and keys may all be equal", { name: "equal queries and keys", n: 130, flat: true }],
+  ["equal-scores", "queries and keys may all be equal", { name: "equal queries and keys", n: 128, flat: true }],
   ["huge-values", "queries and keys may be huge", { name: "values of about 1e4", n: 130, magnitude: 1e4 }],
   ["tiny-values", "queries and keys may be tiny", { name: "values of about 1e-30", n: 130, magnitude: 1e-30 }],
 ];

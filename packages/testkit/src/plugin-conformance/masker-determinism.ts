@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { requireThat } from "./check.js";
 import { defaultKernels } from "./kernels.js";
 import type { Maker } from "./make.js";
@@ -24,19 +25,24 @@ export function checkRepeats(maker: Maker, prompt: Prompt): undefined {
 export function checkSeparateSequences(maker: Maker): undefined {
   const prompts = [140, 96].map((n) => makePrompt({ name: `a prompt of ${n} tokens`, n, seed: n }));
   const layers = [...Array(prompts[0].model.layers).keys()];
-  const apart = prompts.map((prompt) => layers.map((layer) => planPictures(maker.masker(), prompt, { layer })));
   const shared = maker.masker();
-  const kept = layers.map((layer) => prompts.map((prompt) => planHeads(shared, prompt, { layer })));
-  for (const layer of layers) {
-    for (const [p, prompt] of prompts.entries()) {
-      const pictures = planPictures({ plan: () => kept[layer][p] }, prompt, { layer });
-      const difference = pictureDifference(pictures, apart[p][layer], prompt.n);
-      requireThat(
-        difference === undefined,
-        `the masks of ${prompt.name} in layer ${layer} not to depend on other calls of plan`,
-        () => `another choice at ${difference}`,
-      );
-    }
+  const plans = layers.flatMap((layer) =>
+    prompts.map((prompt) => {
+      const masks = planHeads(shared, prompt, { layer });
+      return { prompt, layer, masks, before: structuredClone(masks) };
+    }),
+  );
+  for (const { prompt, layer, masks, before } of plans) {
+    const place = `${prompt.name} in layer ${layer}`;
+    const stayed = isDeepStrictEqual(masks, before);
+    requireThat(stayed, `the masks of ${place} to stay as they were when plan is called again`, "others");
+    const alone = planPictures(maker.masker(), prompt, { layer });
+    const difference = pictureDifference(planPictures({ plan: () => masks }, prompt, { layer }), alone, prompt.n);
+    requireThat(
+      difference === undefined,
+      `the masks of ${place} not to depend on other calls of plan`,
+      () => `another choice at ${difference}`,
+    );
   }
 }
 

@@ -11,7 +11,7 @@ import type { KernelVariant } from "./kernels.js";
 /** What a plugin is tried with. Everything may be left out. */
 export interface ConformanceSubject<Kind extends PluginKind = PluginKind> {
   /**
-   * Options to try the method with, besides the defaults. Inputs are small (at most 200 tokens, matrices of 40 x 32), so give sizes at which the method
+   * Options to try the method with, besides the defaults. Inputs are small (at most 200 tokens, matrices of at most 64 x 40), so give sizes at which the method
    * leaves something out; the required options must stand here.
    */
   readonly options?: Readonly<Record<string, unknown>>;
