@@ -1,0 +1,27 @@
+import { pluginKinds } from "@winnow/core";
+import { describe, expect, it } from "vitest";
+import { kindNames, templateKind, templateKinds } from "./kinds.js";
+
+describe("templateKind", () => {
+  it("there is a template of every kind in the contract", () => {
+    expect(templateKinds.map(({ contractKind }) => contractKind).sort()).toEqual([...pluginKinds].sort());
+  });
+
+  it.each(kindNames)("%s is found by its name", (name) => {
+    expect(templateKind(name).name).toBe(name);
+  });
+
+  it.each([
+    ["maskr", "masker"],
+    ["kv-evcit", "kv-evict"],
+    ["kernels", "kernel"],
+    ["evict-scorer", "kv-evict"],
+    ["kv-pruner", "kv-select"],
+  ])("%s is refused; %s is meant", (given, meant) => {
+    expect(() => templateKind(given)).toThrow(`Did you mean "${meant}"?`);
+  });
+
+  it.each(["compress", "kv-compress"])("%s is refused: there is no such contract yet", (given) => {
+    expect(() => templateKind(given)).toThrow("no pruners that compress a cache yet");
+  });
+});
