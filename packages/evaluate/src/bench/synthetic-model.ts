@@ -93,17 +93,33 @@ function sizeSettings(shape: DecoderShape) {
   };
 }
 
-/** Made one at a time, while the file is written. Norms are 1, products keep the size of their inputs. */
+/** Made one at a time, while the file is written. Norms are 1, products at most about as large as their inputs. */
 function tensorsOf(config: ModelConfig): Record<string, TensorToWrite> {
   const tensors = [...requiredTensors(config)].map(([name, shape], index): [string, TensorToWrite] => {
-    const length = shape.reduce((product, size) => product * size, 1);
-    const data = () =>
-      shape.length === 1
-        ? new Uint16Array(length).fill(toBf16(1))
-        : randomBf16(length, Math.sqrt(3 / shape[1]), index + 1);
+    const [rows, width = 0] = shape;
+    const data = () => (width === 0 ? new Uint16Array(rows).fill(toBf16(1)) : randomMatrix(rows, width, index + 1));
     return [name, { dtype: "BF16", shape, data }];
   });
   return Object.fromEntries(tensors);
+}
+
+/** Bits of a bf16 number below its exponent. */
+const EXPONENT = 7;
+
+/** Spreads the rows by size; prime, so that it meets every row. */
+const STRIDE = 7919;
+
+/**
+ * Row sizes fall by a power law, in mixed order, so that singular values do so as those of trained matrices. Those of a matrix of equal random rows
+ * hardly differ, and finding the largest of them takes many times as long.
+ */
+function randomMatrix(rows: number, width: number, seed: number): Uint16Array {
+  const data = randomBf16(rows * width, Math.sqrt(3 / width), seed);
+  for (let row = 0; row < rows; row++) {
+    const halvings = Math.floor(Math.log2(1 + ((row * STRIDE) % rows)) / 2);
+    for (let e = row * width; e < (row + 1) * width; e++) data[e] -= halvings << EXPONENT;
+  }
+  return data;
 }
 
 /** Entries of the vocabulary that a model's tokenizer and embedding share. */
