@@ -14,6 +14,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   models: ["core"],
   testkit: ["core", "kernels-reference"],
   runtime: ["core", "models", "kernels-reference", "kernels-native", "kernels-onnx"],
+  "create-winnow-plugin": ["core"],
   evaluate: ["core", "models", "runtime", "kernels-native", "kernels-onnx", "kernels-reference"],
   cli: ["core", "models", "runtime", "evaluate", "kernels-native", "kernels-onnx", "kernels-reference"],
 };

@@ -60,6 +60,15 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
     );
 
   program
+    .command("new [kind] [name]")
+    .description("start a plugin: masker, block-scorer, kv-evict, kv-select, weight-sparsifier, weight-scorer, kernel")
+    .option("--folder <folder>", "where to write; default: the package's name")
+    .option("--author <author>", "for package.json")
+    .action((kind, name, options) =>
+      run(async () => (await import("./commands/new.js")).newCommand(kind, name, options)),
+    );
+
+  program
     .command("verify <folder>")
     .description("compare plugins and models with recorded reference outputs")
     .option(...json)
