@@ -28,5 +28,5 @@ export { mebibytes, percent, seconds, summarizeReceipt } from "./receipt/summary
 export { writeFileAtomically } from "./receipt/write-file.js";
 export { builtInKernelPackages, loadKernelPackage } from "./registry/kernel-packages.js";
 export type { InstalledPlugin } from "./registry/manifest.js";
-export { PluginRegistry, type RegistryOptions } from "./registry/registry.js";
+export { type BrokenPackage, PluginRegistry, type RegistryOptions } from "./registry/registry.js";
 export type { FinishReason, GeneratedToken, ScoreResult } from "./workers/messages.js";

@@ -19,7 +19,8 @@ function errorOf(action: () => unknown): string {
 const parse = (text: string, sets: readonly string[] = []) => parseConfig(text, { file: "folder/p.yaml", sets });
 const complaint = (text: string) => errorOf(() => parse(text));
 
-const rootKeys = "model, precision, workers, threads, kernels, prefill, decode, plugins, steps, output";
+const rootKeys =
+  "model, precision, workers, threads, kernels, prefill, decode, weights, calibration, weightFormat, plugins, limits, steps, output";
 const missingModel =
   "Cannot configure model: must be a non-empty string, got nothing. Folder of the model (config.json, safetensors, tokenizer.json), relative to this file.";
 
@@ -38,11 +39,16 @@ describe("parseConfig", () => {
         elementwise: "auto",
         cache: "auto",
         primitives: "auto",
+        linearAlgebra: "auto",
         fallback: "error",
       },
       prefill: { masker: "dense", options: {}, overrides: [] },
       decode: { kvPruner: "none", options: {}, overrides: [] },
+      weights: [],
+      calibration: { sequences: 32, length: 2048, seed: 0, sampling: "seeded", sampledTokens: 2048 },
+      weightFormat: "auto",
       plugins: [],
+      limits: { pluginCallSeconds: 60, workerMemoryMegabytes: 4096 },
       steps: [],
       output: { receipt: "runs/receipt.json" },
     });
@@ -112,7 +118,7 @@ steps:
     ],
     [
       "model: m\nsteps:\n  - generat: {}",
-      'steps[0].generat: there is no such key. Did you mean "generate"? Allowed: generate, compare.',
+      'steps[0].generat: there is no such key. Did you mean "generate"? Allowed: generate, compare, perplexity, prune.',
       "3:5",
       "UNKNOWN",
     ],
@@ -177,7 +183,7 @@ steps:
     ],
     [
       step("prompt: {text: a}\n    compare: {prompt: {text: a}}"),
-      "steps[0]: must have exactly one of generate, compare, got generate, compare.",
+      "steps[0]: must have exactly one of generate, compare, perplexity, prune, got generate, compare.",
       "3:5",
       "ERR_PLAN_CONFLICT",
     ],
@@ -189,7 +195,7 @@ steps:
     ],
     [
       "model: m\nsteps: [{}]",
-      "steps[0]: must have exactly one of generate, compare, got none.",
+      "steps[0]: must have exactly one of generate, compare, perplexity, prune, got none.",
       "2:9",
       "ERR_OPTION_MISSING",
     ],

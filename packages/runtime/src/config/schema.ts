@@ -71,6 +71,26 @@ const decodeSchema = z.strictObject({
   }),
 });
 
+const limitsSchema = z.strictObject({
+  pluginCallSeconds: option(z.number().min(0).max(86_400).default(60), {
+    description:
+      "A call of a plugin that takes longer fails with the plugin's name, and its worker is replaced; 0: no limit.",
+    unit: "seconds",
+  }),
+  workerMemoryMegabytes: option(
+    z
+      .int()
+      .min(64)
+      .max(1 << 20)
+      .default(4096),
+    {
+      description:
+        "JavaScript objects of one worker; a plugin that makes more fails. Weights, caches and typed arrays do not count.",
+      unit: "megabytes",
+    },
+  ),
+});
+
 /** Schema of a pipeline file, apart from the options of plugins, which each plugin's own schema describes. */
 export const pipelineSchema = z.strictObject({
   model: option(z.string().min(1), {
@@ -99,6 +119,7 @@ export const pipelineSchema = z.strictObject({
     description:
       "More plugins: package names, or paths of a module or of a package folder, relative to this file. A package runs when it is used, a module is loaded for every plan.",
   }),
+  limits: option(limitsSchema.prefault({}), { description: "What code of plugins may take before it is stopped." }),
   steps: option(z.array(stepSchema).max(10_000).default([]), { description: "What to do, in order." }),
   output: option(
     z
@@ -113,5 +134,6 @@ export const pipelineSchema = z.strictObject({
 });
 
 export type PipelineConfig = z.output<typeof pipelineSchema>;
+export type WorkerLimits = PipelineConfig["limits"];
 /** What may be written: everything but `model` has a default. */
 export type PipelineInput = z.input<typeof pipelineSchema>;

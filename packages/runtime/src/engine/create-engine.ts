@@ -18,12 +18,17 @@ export interface CreateEngineOptions extends RunHooks, PlanOptions {
   readonly sets?: readonly string[];
   /** What relative paths of an object configuration are relative to. Default: the current folder. */
   readonly folder?: string;
+  /**
+   * Files and folders whose code a configuration file may name by path, besides its own folder and the current one. An object of a program may name any
+   * path. Relative ones start from the current folder.
+   */
+  readonly allowPlugins?: readonly string[];
 }
 
 /** Resolves a configuration without reading weights. Errors: `ERR_CONFIG_*`, `ERR_OPTION_*`, `ERR_PLAN_CONFLICT`, `ERR_PLUGIN_*`, `ERR_MODEL_*`, `ERR_KERNEL_UNSUPPORTED`. */
 export async function createPlan(source: ConfigSource, options: CreateEngineOptions = {}): Promise<Plan> {
   const config = documentOf(source, options);
-  const registry = createEngineContainer(config).resolve(tokens.registry);
+  const registry = createEngineContainer(config, options.allowPlugins).resolve(tokens.registry);
   return makePlan(config, readModelInfo(config.value.model), registry, options);
 }
 
@@ -38,7 +43,7 @@ export async function createPlan(source: ConfigSource, options: CreateEngineOpti
 export async function createEngine(source: ConfigSource, options: CreateEngineOptions = {}): Promise<Engine> {
   const config = documentOf(source, options);
   const plan = await createPlan(config, options);
-  const pool = new WorkerPool(plan.workers);
+  const pool = new WorkerPool(plan.workers, config.value.limits);
   try {
     const loaded = await pool.run<LoadResult>(
       { type: "load", plan },

@@ -196,7 +196,7 @@ export class Engine implements AsyncDisposable {
           options,
           sliceMilliseconds: SLICE_MS,
         };
-        const slice = this.#pool.run<DecodeResult>(body satisfies Omit<DecodeTask, "cancel" | "events">, {
+        const slice = this.#pool.run<DecodeResult>(body satisfies Omit<DecodeTask, "cancel" | "calls" | "events">, {
           signal,
           onEvent: (event) => event.event === "token" && queue.push(event.token),
         });

@@ -44,7 +44,11 @@ export async function makePlan(
       maskForms: isDense ? ["dense"] : allMaskForms,
       weightFormats: [...model.weightFormats, ...possibleFormats(weights.planned)],
     },
-    { modules: kernelPlugins.map(moduleOf), shape: model.shape },
+    {
+      modules: kernelPlugins.map(moduleOf),
+      listed: kernelPlugins.map(({ id }) => id).filter((id) => registry.isAllowed(id)),
+      shape: model.shape,
+    },
   );
   const usedKernels = kernelPlugins.map(({ id }) => id).filter((id) => Object.values(kernels.assignment).includes(id));
   for (const id of alsoLoad) await registry.load(id);

@@ -27,14 +27,20 @@ interface Needs {
   readonly maskForms?: readonly string[];
   readonly weightFormats?: readonly LinearFormat[];
   readonly modules?: readonly PluginModule[];
+  /** Ids under `plugins`; default: those of all modules. */
+  readonly listed?: readonly string[];
 }
 
 function plan(
   kernels: string,
-  { precision = "f32", maskForms = ["dense"], weightFormats = [], modules = [] }: Needs = {},
+  { precision = "f32", maskForms = ["dense"], weightFormats = [], modules = [], listed }: Needs = {},
 ) {
   const document = parseConfig(`model: m\nkernels: { ${kernels} }\n`, { file: "p.yaml" });
-  return planKernels(document, { precision, maskForms, weightFormats }, { modules, shape });
+  return planKernels(
+    document,
+    { precision, maskForms, weightFormats },
+    { modules, listed: listed ?? modules.map(({ id }) => id), shape },
+  );
 }
 
 /** An installed kernel plugin; `fields` is the source text of what its kernel package overrides. */
@@ -128,6 +134,63 @@ describe("planKernels: fallbacks", () => {
     const result = await plan(allReference.replace("linear: reference", "linear: auto"), { modules });
     expect(result.kernels.assignment.linear).toBe("near");
     expect(result.fallbacks).toEqual([]);
+  });
+});
+
+describe("planKernels: which kernel plugins auto may choose", () => {
+  const linearAuto = allReference.replace("linear: reference", "linear: auto");
+  const above = () => kernelPlugin("above", linearOnly);
+
+  test("planKernels chooses a listed plugin by its priority", async () => {
+    const { kernels } = await plan(linearAuto, { modules: [above()] });
+    expect(kernels.assignment.linear).toBe("above");
+  });
+
+  test("planKernels does not load an installed plugin that is not listed", async () => {
+    const folder = tempFolder({ "p.js": "throw new Error('this code ran');" });
+    const module = { id: "above", url: pathToFileURL(join(folder, "p.js")).href, package: "above", version: "1.0.0" };
+    const { kernels } = await plan(`${linearAuto}, fallback: allow`, { modules: [module], listed: [] });
+    expect(kernels.assignment.linear).not.toBe("above");
+  });
+
+  test("planKernels runs a plugin that is not listed where an operation names it, and only there", async () => {
+    const both = kernelPlugin(
+      "above",
+      `kernels: [
+      { operation: "linear", formats: ["dense"], dtypes: ["f32"] }, { operation: "decodeAttention", dtypes: ["f32"] }]`,
+    );
+    const kernels = `${allReference.replace("linear: reference", "linear: above").replace("decodeAttention: reference", "decodeAttention: auto")}, fallback: allow`;
+    const { assignment, notChosen } = (await plan(kernels, { modules: [both], listed: [] })).kernels;
+    expect(assignment.linear).toBe("above");
+    expect(assignment.decodeAttention).not.toBe("above");
+    expect(notChosen).toContainEqual({
+      operation: "decodeAttention",
+      id: "above",
+      reason: "it is not listed under plugins",
+    });
+  });
+
+  test("planKernels leaves out a listed plugin that lacks a needed weight format, and says so", async () => {
+    const { kernels } = await plan(`${linearAuto}, fallback: allow`, { modules: [above()], weightFormats: ["bitmap"] });
+    expect(kernels.assignment.linear).not.toBe("above");
+    const reason = "its linear kernels do not take bitmap weights";
+    expect(kernels.notChosen).toContainEqual({ operation: "linear", id: "above", reason });
+  });
+
+  test("planKernels says of each package with kernels for an operation why it does not run it", async () => {
+    const below = kernelPlugin("below", `priority: 150, ${linearOnly}`);
+    const { notChosen } = (await plan(linearAuto, { modules: [above(), below] })).kernels;
+    expect(notChosen).toContainEqual({
+      operation: "linear",
+      id: "below",
+      reason: "its priority of 150 is not above above's 200",
+    });
+    expect(notChosen).toContainEqual({ operation: "prefillAttention", id: "onnx", reason: expect.any(String) });
+    expect(notChosen.filter(({ operation, id }) => operation === "linear" && id === "above")).toEqual([]);
+    const forced = (await plan(allReference)).kernels.notChosen;
+    expect(forced.filter(({ id }) => id === "onnx" || id === "native").map(({ reason }) => reason)).toEqual(
+      expect.arrayContaining(["kernels.linear names reference"]),
+    );
   });
 });
 

@@ -10,7 +10,7 @@ import type { ConfigDocument } from "../config/config.js";
 import { didYouMean } from "../config/nearest.js";
 import { guardPlugin } from "../registry/guard-plugin.js";
 import { builtInKernelPackages, type KernelPlugins, loadKernelPackage } from "../registry/kernel-packages.js";
-import type { PlannedFallback, PlannedKernels } from "./plan.js";
+import type { NotChosenKernel, PlannedFallback, PlannedKernels } from "./plan.js";
 
 /** What a plan asks of its kernels. */
 export interface KernelNeeds {
@@ -26,29 +26,40 @@ export interface KernelPlan {
   readonly fallbacks: readonly PlannedFallback[];
 }
 
+/** What `auto` may choose from besides the built-in packages. */
+export interface PlanKernelPlugins extends KernelPlugins {
+  /** Ids of the plugins that the configuration lists under `plugins`. */
+  readonly listed: readonly string[];
+}
+
 /**
  * Which package runs each operation: the forced one, or the first by priority that is available and takes the operands.
- * Priority and operands of a kernel plugin are known only to its code: it is loaded if an operation names it or if one is left to `auto`.
+ * An installed kernel plugin changes nothing by being there: `auto` looks at those that the configuration lists under `plugins`. Priority and operands
+ * are known only to a plugin's code: it is loaded if an operation names it, or if it is listed and an operation is left to `auto`.
  */
 export async function planKernels(
   document: ConfigDocument,
   needs: KernelNeeds,
-  plugins: KernelPlugins,
+  plugins: PlanKernelPlugins,
 ): Promise<KernelPlan> {
   const names = Object.keys(operationMethods) as OperationName[];
   const choices = names.map((name) => document.value.kernels[name]);
   const pluginIds = plugins.modules.map(({ id }) => id);
-  const loadedIds = pluginIds.filter((id) => choices.includes(id) || choices.includes("auto"));
+  const isAsked = (id: string) => choices.includes(id) || (choices.includes("auto") && plugins.listed.includes(id));
+  const loadedIds = pluginIds.filter(isAsked);
   const packages = await Promise.all(
     [...builtInKernelPackages, ...loadedIds].map((id) => loadKernelPackage(id, plugins)),
   );
   packages.sort((a, b) => b.priority - a.priority);
-  const planner = new KernelPlanner(document, needs, packages, [...builtInKernelPackages, ...pluginIds]);
+  const inAuto = [...builtInKernelPackages, ...plugins.listed];
+  const planner = new KernelPlanner(document, needs, packages, [...builtInKernelPackages, ...pluginIds], inAuto);
   const assigned = names.map((name) => [name, planner.assign(name)]);
   const assignment = Object.fromEntries(assigned) as Record<OperationName, string>;
   const linear = packages.find(({ id }) => id === assignment.linear)?.kernels ?? [];
   const weightFormats = linear.flatMap(({ operation, formats = [] }) => (operation === "linear" ? formats : []));
-  return { kernels: { assignment, isa: planner.chooseIsa(assignment), weightFormats }, fallbacks: planner.fallbacks };
+  const notChosen = names.flatMap((name) => planner.notChosen(name, assignment[name]));
+  const kernels = { assignment, isa: planner.chooseIsa(assignment), weightFormats, notChosen };
+  return { kernels, fallbacks: planner.fallbacks };
 }
 
 class KernelPlanner {
@@ -59,6 +70,7 @@ class KernelPlanner {
     private readonly needs: KernelNeeds,
     private readonly packages: readonly KernelPackage[],
     private readonly knownIds: readonly string[],
+    private readonly inAuto: readonly string[],
   ) {}
 
   assign(operation: OperationName): string {
@@ -67,13 +79,14 @@ class KernelPlanner {
   }
 
   private best(operation: OperationName): string {
-    const fitting = this.packages.filter((candidate) => this.mismatch(candidate, operation) === undefined);
+    const candidates = this.packages.filter(({ id }) => this.inAuto.includes(id));
+    const fitting = candidates.filter((candidate) => this.mismatch(candidate, operation) === undefined);
     const used = fitting.find((candidate) => unavailable(candidate) === undefined);
     if (used) {
       this.recordFallback(operation, fitting[0], used);
       return used.id;
     }
-    const reasons = this.packages.map((candidate) => `${candidate.id}: ${this.obstacle(candidate, operation)}`);
+    const reasons = candidates.map((candidate) => `${candidate.id}: ${this.obstacle(candidate, operation)}`);
     throw this.fail(operation, `no kernel package can run it (${reasons.join("; ")})`);
   }
 
@@ -87,6 +100,22 @@ class KernelPlanner {
     if (reason === undefined) return id;
     const able = this.packages.filter((entry) => this.obstacle(entry, operation) === undefined);
     throw this.fail(operation, `cannot be "${id}": ${reason}. Use ${able.map((entry) => entry.id).join(" or ")}`);
+  }
+
+  /** Packages that have kernels for an operation and do not run it, with the reason. */
+  notChosen(operation: OperationName, chosen: string): NotChosenKernel[] {
+    const { priority } = this.packages.find(({ id }) => id === chosen)!;
+    const isForced = this.document.value.kernels[operation] !== "auto";
+    const reasonOf = (candidate: KernelPackage) => {
+      const obstacle = this.obstacle(candidate, operation);
+      if (obstacle !== undefined) return obstacle;
+      if (isForced) return `kernels.${operation} names ${chosen}`;
+      if (!this.inAuto.includes(candidate.id)) return "it is not listed under plugins";
+      return `its priority of ${candidate.priority} is not above ${chosen}'s ${priority}`;
+    };
+    return this.packages
+      .filter(({ id, kernels }) => id !== chosen && kernels.some((kernel) => kernel.operation === operation))
+      .map((candidate) => ({ operation, id: candidate.id, reason: reasonOf(candidate) }));
   }
 
   /** Why a package cannot run an operation here, or undefined. */

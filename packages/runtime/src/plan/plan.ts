@@ -42,6 +42,14 @@ export interface PlannedKernels {
   readonly isa: string;
   /** Weight formats that the package of the projections takes. */
   readonly weightFormats: readonly string[];
+  /** Packages that have kernels for an operation and do not run it. A plugin that nobody asked for is not loaded, and not here. */
+  readonly notChosen: readonly NotChosenKernel[];
+}
+
+export interface NotChosenKernel {
+  readonly operation: OperationName;
+  readonly id: string;
+  readonly reason: string;
 }
 
 export interface PlannedMasker {

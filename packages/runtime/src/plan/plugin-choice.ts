@@ -9,6 +9,7 @@ import {
 } from "@winnow/core";
 import { type ConfigDocument, validateOptions } from "../config/config.js";
 import { type ConfigPath, valueAt } from "../config/path.js";
+import { deepFreeze } from "../registry/deep-freeze.js";
 import { guardPlugin } from "../registry/guard-plugin.js";
 import type { InstalledPlugin } from "../registry/manifest.js";
 import type { PluginRegistry } from "../registry/registry.js";
@@ -146,7 +147,7 @@ function refuseProblems(
   shape: ModelShape,
   optionsPath: ConfigPath,
 ): void {
-  const problems = guardPlugin(definition.id, "check", () => definition.check?.(options as never, shape));
+  const problems = guardPlugin(definition.id, "check", () => definition.check?.(deepFreeze(options) as never, shape));
   const problem = problems?.[0];
   if (problem) throw document.fail([...optionsPath, ...problem.path], "ERR_PLAN_CONFLICT", problem.message);
 }

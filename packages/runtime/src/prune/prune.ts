@@ -65,7 +65,7 @@ export async function prune(source: ConfigSource, options: PruneOptions): Promis
     throw config.fail(["weights"], "ERR_OPTION_MISSING", `must ${wanted}: there is nothing to prune`);
   }
   checkOut(out, overwrite);
-  const pool = new WorkerPool(plan.workers);
+  const pool = new WorkerPool(plan.workers, config.value.limits);
   try {
     const onProgress = (share: number, label: string) => options.onProgress?.(share * (1 - WRITE_SHARE), label);
     const hooks = { ...(options.signal && { signal: options.signal }), onProgress };

@@ -10,13 +10,16 @@ export const tokens = {
 };
 
 /** A child container of its own for each engine, so that two engines never share a service. */
-export function createEngineContainer(config: ConfigDocument): DependencyContainer {
+export function createEngineContainer(
+  config: ConfigDocument,
+  allowPlugins: readonly string[] = [],
+): DependencyContainer {
   const child = container.createChildContainer();
   child.register(tokens.config, { useValue: config });
   let registry: PluginRegistry | undefined;
   child.register(tokens.registry, {
     useFactory: () => {
-      registry ??= new PluginRegistry({ folder: config.folder });
+      registry ??= new PluginRegistry({ folder: config.folder, allowPlugins, anyPath: config.file === undefined });
       return registry;
     },
   });

@@ -2,6 +2,7 @@ import type { KernelPackage, ModelShape, PluginDefinition } from "@winnow/core";
 import { WinnowError } from "@winnow/core";
 import { didYouMean } from "../config/nearest.js";
 import type { PluginModule } from "../plan/plan.js";
+import { deepFreeze } from "./deep-freeze.js";
 import { guardPlugin } from "./guard-plugin.js";
 import { importPlugins } from "./load-plugin.js";
 
@@ -49,7 +50,7 @@ async function kernelDefinition({ id, url }: PluginModule): Promise<PluginDefini
 
 function makeKernels({ id }: PluginModule, definition: PluginDefinition<"kernel">, shape: ModelShape): KernelPackage {
   const options = guardPlugin(id, "options", () => definition.options.parse({}));
-  const kernels = guardPlugin(id, "create", () => definition.create(options, shape));
+  const kernels = guardPlugin(id, "create", () => definition.create(deepFreeze(options), shape));
   if (kernels?.id === id && Array.isArray(kernels.kernels)) return kernels;
   throw new WinnowError(
     "ERR_PLUGIN_RESULT",

@@ -24,12 +24,26 @@ async function importModule(url: string, path: string): Promise<{ default?: unkn
     return await import(url);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
+    if ((error as NodeJS.ErrnoException | null)?.code === "ERR_UNKNOWN_FILE_EXTENSION" && isTypeScript(path))
+      throw cannotStripTypes(path, error);
     throw new WinnowError(
       "ERR_PLUGIN_INVALID",
       `Cannot load the plugin module "${path}": ${detail}. Build or reinstall its package.`,
       { cause: error },
     );
   }
+}
+
+function isTypeScript(path: string): boolean {
+  return /\.[mc]?ts$/.test(path);
+}
+
+function cannotStripTypes(path: string, cause: unknown): WinnowError {
+  return new WinnowError(
+    "ERR_PLUGIN_INVALID",
+    `Cannot load the plugin module "${path}": Node.js ${process.versions.node} does not run TypeScript. Compile it to JavaScript (tsc) and name the .js file, or use Node.js 22.18 or newer.`,
+    { cause },
+  );
 }
 
 /** A module may export plain objects that `definePlugin` never saw. */

@@ -16,6 +16,7 @@ describe("readManifest", () => {
         summary: `Test plugin ${id}.`,
         package: "winnow-plugin-a",
         version: "1.2.3",
+        contract: 1,
         folder,
         url: urlIn(folder, "index.js"),
       })),
@@ -53,11 +54,20 @@ describe("readManifest", () => {
     expect(text).toContain("[ERR_PLUGIN_INVALID]");
   });
 
-  test("readManifest refuses another contract version, naming both", async () => {
-    const folder = tempFolder({ "package.json": manifest("winnow-plugin-new", ["a"], { contract: 99 }) });
+  test.each([
+    ["a newer", 99, "Update Winnow, or install an older version of winnow-plugin-p."],
+    ["an older", 0, "Install a newer version of winnow-plugin-p."],
+  ])("readManifest refuses %s contract version, naming both and what to do", async (_, contract, advice) => {
+    const folder = tempFolder({ "package.json": manifest("winnow-plugin-p", ["a"], { contract }) });
     const text = await errorText(() => readManifest(folder));
-    expect(text).toContain("it was made for contract version 99, this Winnow has version 1");
-    expect(text).toContain("Install a version of winnow-plugin-new that fits.");
+    expect(text).toContain(`it was made for contract version ${contract}, this Winnow has version 1. ${advice}`);
+    expect(text).toContain("[ERR_PLUGIN_INVALID]");
+  });
+
+  test("readManifest refuses a package that does not say for which contract version it was made", async () => {
+    const { contract: _, ...winnow } = (manifest("p", ["a"]) as { winnow: Record<string, unknown> }).winnow;
+    const text = await errorText(() => readManifest(tempFolder({ "package.json": { name: "p", winnow } })));
+    expect(text).toContain("winnow.contract");
   });
 
   test.each([

@@ -11,6 +11,8 @@ export interface InstalledPlugin {
   readonly summary: string;
   readonly package: string;
   readonly version: string;
+  /** Contract version that the package declares; a module that is named by its path declares none. */
+  readonly contract?: number;
   /** Folder of the package, links resolved. */
   readonly folder: string;
   /** File URL of the module. */
@@ -54,16 +56,27 @@ export function readManifest(folder: string): InstalledPlugin[] {
     );
   }
   const { name, version, winnow } = parsed.data;
-  if (winnow.contract !== CONTRACT_VERSION) {
+  const { contract } = winnow;
+  if (contract !== CONTRACT_VERSION) {
+    const advice = contract > CONTRACT_VERSION ? "Update Winnow, or install an older" : "Install a newer";
     throw new WinnowError(
       "ERR_PLUGIN_INVALID",
-      `Cannot use the plugin package "${file}": it was made for contract version ${winnow.contract}, this Winnow has version ${CONTRACT_VERSION}. Install a version of ${name} that fits.`,
+      `Cannot use the plugin package "${file}": it was made for contract version ${contract}, this Winnow has version ${CONTRACT_VERSION}. ${advice} version of ${name}.`,
     );
   }
   const real = realpathSync(folder);
   return winnow.plugins.map(({ id, kind, summary, module }) => {
     const entry = module ?? entryOf(parsed.data.exports, parsed.data.main);
-    return { id, kind, summary, package: name, version, folder: real, url: pathToFileURL(join(real, entry)).href };
+    return {
+      id,
+      kind,
+      summary,
+      package: name,
+      version,
+      contract,
+      folder: real,
+      url: pathToFileURL(join(real, entry)).href,
+    };
   });
 }
 

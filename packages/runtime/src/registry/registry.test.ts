@@ -65,6 +65,37 @@ describe("PluginRegistry", () => {
   });
 });
 
+describe("PluginRegistry and a package that cannot be used", () => {
+  const files = {
+    ...bomb("winnow-plugin-good", ["good"]),
+    "node_modules/winnow-plugin-new/package.json": manifest("winnow-plugin-new", ["from-tomorrow"], { contract: 99 }),
+  };
+
+  test("PluginRegistry lists the others, and says which package it is and why", () => {
+    const root = tempFolder(files);
+    const registry = registryOf(root);
+    expect(registry.find("good")?.id).toBe("good");
+    expect(registry.broken()).toEqual([
+      {
+        folder: join(root, "node_modules/winnow-plugin-new"),
+        error: expect.objectContaining({ code: "ERR_PLUGIN_INVALID" }),
+      },
+    ]);
+  });
+
+  test("PluginRegistry gives the reason to who asks for a plugin that is not there", async () => {
+    const registry = registryOf(tempFolder(files));
+    const text = await errorText(() => registry.resolve("from-tomorrow", ["masker"]));
+    expect(text).toContain('There is no plugin "from-tomorrow".');
+    expect(text).toContain("it was made for contract version 99, this Winnow has version 1");
+  });
+
+  test("PluginRegistry refuses it where the configuration lists it", async () => {
+    const registry = registryOf(tempFolder(files));
+    expect(await errorText(() => registry.allow("winnow-plugin-new"))).toContain("[ERR_PLUGIN_INVALID]");
+  });
+});
+
 describe("PluginRegistry.allow", () => {
   test("allow adds a package of any name, a package folder and a module", async () => {
     const folder = tempFolder({
@@ -94,6 +125,29 @@ describe("PluginRegistry.allow", () => {
     const registry = registryOf(folder);
     await registry.allow("./node_modules/winnow-plugin-both/index.js");
     expect(registry.find("both")?.package).toBe("winnow-plugin-both");
+  });
+
+  test("allow takes modules with the endings .js and .mjs", async () => {
+    const folder = tempFolder({ "a.mjs": pluginModule("ending-mjs"), "b.js": pluginModule("ending-js") });
+    const registry = registryOf(folder);
+    for (const path of ["./a.mjs", "./b.js"]) await registry.allow(path);
+    expect([registry.isAllowed("ending-mjs"), registry.isAllowed("ending-js")]).toEqual([true, true]);
+  });
+
+  test("allow marks what the configuration asked for, by id, package name or path, and nothing else", async () => {
+    const folder = tempFolder({
+      ...bomb("winnow-plugin-two", ["two-a", "two-b"]),
+      ...bomb("winnow-plugin-three", ["three-a", "three-b"]),
+    });
+    const registry = registryOf(folder);
+    await registry.allow("two-a");
+    await registry.allow("winnow-plugin-three");
+    expect(["two-a", "two-b", "three-a", "three-b"].map((id) => registry.isAllowed(id))).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ]);
   });
 
   test.each([

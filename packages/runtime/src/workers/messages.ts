@@ -15,6 +15,8 @@ export type Task = LoadTask | OpenTask | EncodeTask | PrefillTask | DecodeTask |
 interface TaskBase {
   /** One element; set to 1 to stop. Shared. */
   readonly cancel: Int32Array;
+  /** Where the worker writes which plugin calls it is in (`registry/plugin-calls.ts`). */
+  readonly calls: SharedArrayBuffer;
   /** Progress and tokens go out here while the task runs. */
   readonly events: MessagePort;
 }

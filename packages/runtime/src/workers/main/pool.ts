@@ -1,10 +1,13 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { WinnowError } from "@winnow/core";
 import { Piscina } from "piscina";
+import type { WorkerLimits } from "../../config/schema.js";
+import { createCallBoard, type RunningCall, runningCalls } from "../../registry/plugin-calls.js";
 import type { Task, TaskOutcome, WorkerEvent } from "../messages.js";
+import { type CallWatch, watchCalls } from "./call-watch.js";
 
 /** A task without what the pool adds. */
-export type TaskBody<T extends Task = Task> = T extends Task ? Omit<T, "cancel" | "events"> : never;
+export type TaskBody<T extends Task = Task> = T extends Task ? Omit<T, "cancel" | "calls" | "events"> : never;
 
 export interface TaskHandlers {
   readonly signal?: AbortSignal;
@@ -16,7 +19,8 @@ const CANCEL_GRACE_MS = 200;
 
 /**
  * Warm workers of one engine. Tasks are plain data; progress and tokens arrive as events while a task runs.
- * A worker that dies fails its task with `ERR_WORKER_DIED` and is replaced.
+ * A worker that dies fails its task with `ERR_WORKER_DIED` and is replaced; if a plugin was running in it, the error names the plugin, and if that
+ * took too long or too much memory, the code is `ERR_PLUGIN_FAILED`.
  */
 export class WorkerPool {
   readonly #piscina: Piscina<Task, TaskOutcome<unknown>>;
@@ -24,7 +28,10 @@ export class WorkerPool {
   readonly #running = new Map<Int32Array, Promise<unknown>>();
   #closed = false;
 
-  constructor(workers: number) {
+  constructor(
+    workers: number,
+    private readonly limits: WorkerLimits,
+  ) {
     this.#piscina = new Piscina({
       filename: new URL("../worker/entry.js", import.meta.url).href,
       minThreads: workers,
@@ -32,6 +39,7 @@ export class WorkerPool {
       idleTimeout: Number.POSITIVE_INFINITY,
       // Workers wait in their event loop, not in Atomics.wait, which would never let them free the closed event ports of tasks.
       atomics: "disabled",
+      resourceLimits: { maxOldGenerationSizeMb: limits.workerMemoryMegabytes },
     });
     // A worker that dies without a task is replaced by the pool; there is nobody to tell.
     this.#piscina.on("error", () => {});
@@ -43,6 +51,8 @@ export class WorkerPool {
     const cancel = new Int32Array(new SharedArrayBuffer(4));
     const { port1, port2 } = new MessageChannel();
     const kill = new AbortController();
+    const calls = createCallBoard();
+    const watch = watchCalls(calls, this.limits.pluginCallSeconds, () => kill.abort());
     let timer: NodeJS.Timeout | undefined;
     const abort = () => {
       Atomics.store(cancel, 0, 1);
@@ -61,7 +71,7 @@ export class WorkerPool {
     };
     if (onEvent) port1.on("message", deliver);
     try {
-      const task = { ...body, cancel, events: port2 } as Task;
+      const task = { ...body, cancel, calls, events: port2 } as Task;
       const running = this.#piscina.run(task, { transferList: [port2], signal: kill.signal });
       this.#running.set(cancel, running);
       const outcome = await running;
@@ -71,10 +81,11 @@ export class WorkerPool {
       return outcome.ok as Result;
     } catch (error) {
       // A callback of the caller that throws ends the task; its error is the one to see.
-      throw failure ? failure.error : this.#explain(error, signal);
+      throw failure ? failure.error : this.#explain(error, signal, calls, watch);
     } finally {
       this.#running.delete(cancel);
       clearTimeout(timer);
+      watch.stop();
       signal?.removeEventListener("abort", abort);
       port1.close();
     }
@@ -95,16 +106,37 @@ export class WorkerPool {
     await this.#piscina.destroy();
   }
 
-  #explain(error: unknown, signal: AbortSignal | undefined): unknown {
+  #explain(error: unknown, signal: AbortSignal | undefined, calls: SharedArrayBuffer, watch: CallWatch): unknown {
     if (signal?.aborted) return signal.reason;
+    if (watch.expired) return this.#tookTooLong(watch.expired);
     const isOwn = error instanceof WinnowError;
     if (isOwn && !(this.#closed && error.code === "ERR_CANCELLED")) return error;
     if (this.#closed) return new WinnowError("ERR_ENGINE_CLOSED", "The engine was closed while this task ran.");
+    const running = runningCalls(calls).at(-1);
+    const isMemory = (error as NodeJS.ErrnoException | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY";
+    if (running && isMemory) return this.#tookTooMuch(running, error);
     const detail = error instanceof Error ? error.message : String(error);
+    const where = running ? `plugin "${running.plugin}" was in ${running.call}` : "it ran a task";
     return new WinnowError(
       "ERR_WORKER_DIED",
-      `A worker ended while it ran a task: ${detail}. Other sequences go on; run this one again.`,
-      { cause: error },
+      `A worker ended while ${where}: ${detail}. Other sequences go on; run this one again.`,
+      { cause: error, ...(running && { plugin: running.plugin }) },
+    );
+  }
+
+  #tookTooLong({ plugin, call }: RunningCall): WinnowError {
+    return new WinnowError(
+      "ERR_PLUGIN_FAILED",
+      `Plugin "${plugin}" failed in ${call}: it ran for more than ${this.limits.pluginCallSeconds} seconds, and its worker was ended. Other sequences go on. Set limits.pluginCallSeconds higher (0: no limit) if it needs the time.`,
+      { plugin },
+    );
+  }
+
+  #tookTooMuch({ plugin, call }: RunningCall, cause: unknown): WinnowError {
+    return new WinnowError(
+      "ERR_PLUGIN_FAILED",
+      `Plugin "${plugin}" failed in ${call}: its worker ran out of memory (limits.workerMemoryMegabytes: ${this.limits.workerMemoryMegabytes}) and was ended. Other sequences go on. Raise the limit if the plugin needs the memory.`,
+      { plugin, cause },
     );
   }
 }

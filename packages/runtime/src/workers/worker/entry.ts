@@ -1,4 +1,5 @@
 import { type PlainError, WinnowError } from "@winnow/core";
+import { announceCallsOn } from "../../registry/plugin-calls.js";
 import type { Task, TaskOutcome } from "../messages.js";
 import { decode } from "./decode.js";
 import { encode } from "./encode.js";
@@ -14,6 +15,7 @@ lowerThreadPriority();
 
 /** Where tasks arrive in a worker. Errors travel as data, so that code and location survive. */
 export default async function run(task: Task): Promise<TaskOutcome<unknown>> {
+  announceCallsOn(task.calls);
   try {
     return { ok: await dispatch(task) };
   } catch (error) {

@@ -15,6 +15,7 @@ import {
   type WeightSparsifier,
   WinnowError,
 } from "@winnow/core";
+import { deepFreeze } from "../../registry/deep-freeze.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
 import { PrunerRecords } from "./pruner-records.js";
 import { MaskRecords, recordedMasker } from "./recorded-masker.js";
@@ -35,7 +36,9 @@ export class PluginFactory {
   constructor(
     private readonly definitions: ReadonlyMap<string, PluginDefinition>,
     private readonly shape: ModelShape,
-  ) {}
+  ) {
+    deepFreeze(shape);
+  }
 
   /** `inner` receives what maskers inside this one return. */
   masker({ plugin, options }: PluginReference, inner: MaskRecords): Masker {
@@ -66,7 +69,7 @@ export class PluginFactory {
   ): unknown {
     const { id, kind } = definition;
     return guardPlugin(id, "create", () => {
-      const made: unknown = definition.create(options, this.shape, this.innerPlugins(masks, pruners));
+      const made: unknown = definition.create(deepFreeze(options), this.shape, this.innerPlugins(masks, pruners));
       for (const method of requiredMethods[kind] ?? []) {
         const given = (made as Record<string, unknown> | null | undefined)?.[method];
         if (typeof given !== "function")

@@ -8,11 +8,32 @@ import {
 } from "@winnow/core";
 import type { ModelWeights } from "@winnow/models";
 import type { Plan } from "../../plan/plan.js";
-import { loadKernelPackage } from "../../registry/kernel-packages.js";
+import { guardPluginAsync } from "../../registry/guard-plugin.js";
+import { builtInKernelPackages, loadKernelPackage } from "../../registry/kernel-packages.js";
 
 async function loadKernels(id: string, plan: Plan): Promise<KernelInstance> {
   const kernels = await loadKernelPackage(id, { modules: plan.plugins, shape: plan.model.shape });
-  return kernels.load({ threads: plan.threads, isa: plan.kernels.isa });
+  const load = () => kernels.load({ threads: plan.threads, isa: plan.kernels.isa });
+  return builtInKernelPackages.includes(id) ? load() : guardedInstance(id, await guardPluginAsync(id, "load", load));
+}
+
+/** Errors of a kernel plugin name it, and its calls are watched like those of other plugins. */
+function guardedInstance(id: string, instance: KernelInstance): KernelInstance {
+  const { operations, prepareWeight } = instance;
+  const guarded = Object.entries(operations).map(([method, run]) => [
+    method,
+    (...task: unknown[]) =>
+      guardPluginAsync(id, method, () => (run as (...task: unknown[]) => unknown).apply(operations, task)),
+  ]);
+  return {
+    isa: instance.isa,
+    operations: Object.fromEntries(guarded),
+    ...(prepareWeight && {
+      prepareWeight: async (weight) =>
+        guardPluginAsync(id, "prepareWeight", () => prepareWeight.call(instance, weight)),
+    }),
+    close: () => instance.close(),
+  };
 }
 
 export interface PlanKernels {

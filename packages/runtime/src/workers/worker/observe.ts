@@ -45,6 +45,7 @@ function prefillTask(task: TuneTask, ids: Int32Array, reserve: number): PrefillT
     type: "prefill",
     context: task.context,
     cancel: task.cancel,
+    calls: task.calls,
     events: task.events,
     ids,
     reserve,

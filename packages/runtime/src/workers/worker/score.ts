@@ -51,17 +51,18 @@ async function scoreDecode(session: Session, task: ScoreTask): Promise<ScoreResu
   return { losses, prefill: stats, decode: run.stats() };
 }
 
-function prefillTask({ context, cancel, events, ids, prefilled, dense }: ScoreTask): PrefillTask {
+function prefillTask({ context, cancel, calls, events, ids, prefilled, dense }: ScoreTask): PrefillTask {
   const reserve = ids.length - prefilled;
-  return { type: "prefill", context, cancel, events, ids: ids.subarray(0, prefilled), reserve, dense };
+  return { type: "prefill", context, cancel, calls, events, ids: ids.subarray(0, prefilled), reserve, dense };
 }
 
 function decodeTask(task: ScoreTask, sequence: DecodeTask["sequence"]): DecodeTask {
-  const { context, cancel, events, dense } = task;
+  const { context, cancel, calls, events, dense } = task;
   return {
     type: "decode",
     context,
     cancel,
+    calls,
     events,
     sequence,
     stream: { seen: new Set(), generated: 0, text: noText },
