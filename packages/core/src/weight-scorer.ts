@@ -87,12 +87,29 @@ export function keepByScore(
 ): Uint8Array {
   checkScores(scores, outFeatures, inFeatures);
   const kept = new Uint8Array(scores.length).fill(1);
-  for (const [start, end, removed] of groups(outFeatures, inFeatures, pattern)) {
-    if (removed === 0) continue;
-    const negated = scores.subarray(start, end).map((score) => -score);
+  if (pattern.pattern === "groups") {
+    for (let row = 0; row < scores.length; row += inFeatures)
+      for (let start = 0; start < inFeatures; start += pattern.of)
+        removeLowest(scores, kept, row + start, row + Math.min(start + pattern.of, inFeatures), pattern.keep);
+    return kept;
+  }
+  const length = pattern.pattern === "row" ? inFeatures : scores.length;
+  const removed = Math.floor(length * pattern.sparsity);
+  if (removed === 0) return kept;
+  for (let start = 0; start < scores.length; start += length) {
+    const negated = scores.subarray(start, start + length).map((score) => -score);
     for (const index of primitives.topK(negated, removed)) kept[start + index] = 0;
   }
   return kept;
+}
+
+/** Groups are small and many: finding the lowest one by one is far cheaper than a selection for each. */
+function removeLowest(scores: Float32Array, kept: Uint8Array, start: number, end: number, keep: number): void {
+  for (let left = end - start; left > keep; left--) {
+    let lowest = -1;
+    for (let e = start; e < end; e++) if (kept[e] !== 0 && (lowest < 0 || scores[e] < scores[lowest])) lowest = e;
+    kept[lowest] = 0;
+  }
 }
 
 function checkScores(scores: unknown, outFeatures: number, inFeatures: number): void {
@@ -105,26 +122,4 @@ function checkScores(scores: unknown, outFeatures: number, inFeatures: number): 
   if (scores.length !== outFeatures * inFeatures) throw fail(`${scores.length}`);
   const bad = scores.findIndex(Number.isNaN);
   if (bad >= 0) throw fail(`NaN at (${Math.floor(bad / inFeatures)}, ${bad % inFeatures})`);
-}
-
-function* groups(
-  outFeatures: number,
-  inFeatures: number,
-  pattern: SparsityPattern,
-): Generator<[start: number, end: number, removed: number]> {
-  if (pattern.pattern === "matrix") {
-    yield [0, outFeatures * inFeatures, Math.floor(outFeatures * inFeatures * pattern.sparsity)];
-    return;
-  }
-  for (let row = 0; row < outFeatures; row++) {
-    const base = row * inFeatures;
-    if (pattern.pattern === "row") {
-      yield [base, base + inFeatures, Math.floor(inFeatures * pattern.sparsity)];
-      continue;
-    }
-    for (let start = 0; start < inFeatures; start += pattern.of) {
-      const size = Math.min(pattern.of, inFeatures - start);
-      yield [base + start, base + start + size, size - Math.min(pattern.keep, size)];
-    }
-  }
 }
