@@ -38,7 +38,19 @@ function kernelLines(plan: Plan): string[] {
     byPackage.set(id, [...(byPackage.get(id) ?? []), operation]);
   return [...byPackage]
     .map(([id, operations]) => `${id}: ${operations.join(", ")}`)
-    .concat(`instruction set: ${plan.kernels.isa}`);
+    .concat(`instruction set: ${plan.kernels.isa}`, ...notChosenLines(plan));
+}
+
+/** One line per package that could have been chosen: `not onnx: linear (why), prefillAttention (why)`. */
+function notChosenLines({ kernels: { notChosen } }: Plan): string[] {
+  return [...new Set(notChosen.map(({ id }) => id))].map((id) => {
+    const ofPackage = notChosen.filter((entry) => entry.id === id);
+    const groups = [...new Set(ofPackage.map(({ reason }) => reason))].map((reason) => {
+      const operations = ofPackage.filter((entry) => entry.reason === reason).map(({ operation }) => operation);
+      return `${operations.join(", ")} (${reason})`;
+    });
+    return `not ${id}: ${groups.join("; ")}`;
+  });
 }
 
 function prefillLines(plan: Plan): string[] {
@@ -100,9 +112,12 @@ function describeOrigin({ origin, location }: Omit<ProvenanceEntry, "path" | "va
     : ({ set: "--set", yaml: "configuration", code: "program" }[origin as string] ?? origin);
 }
 
+/** Options that hold plugins are long; they do not push the columns of all others apart. */
+const WIDEST_COLUMN = 60;
+
 function table(rows: readonly string[][]): string[] {
   const widths = rows.reduce<number[]>(
-    (most, row) => row.map((cell, column) => Math.max(most[column] ?? 0, cell.length)),
+    (most, row) => row.map((cell, column) => Math.max(most[column] ?? 0, Math.min(cell.length, WIDEST_COLUMN))),
     [],
   );
   return rows.map(
