@@ -22,7 +22,7 @@ function checksOf(kind: PluginKind): string[] {
 }
 
 const tableOf = (heading: string) => readme.split(`### ${heading}\n`)[1]?.split("\n### ")[0] ?? "";
-const rowsOf = (heading: string) => tableOf(heading).match(/^\| `.*$/gm) ?? [];
+const rowsOf = (heading: string) => (tableOf(heading).match(/^\| `.*$/gm) ?? []).map((row) => row.replace(/ +/g, " "));
 
 const common = checksOf("kernel").slice(0, 7);
 const smallForms: Partial<Record<PluginKind, PluginKind>> = {
