@@ -68,6 +68,12 @@ const mutants: Mutant[] = [
   ],
   [
     "operation-linear",
+    "names no format of weights",
+    kernels(() => ({ kernels: [{ operation: "linear", dtypes: ["f32"] }] })),
+    /known formats of linear; got none/,
+  ],
+  [
+    "operation-linear",
     "forgets the bias",
     operations(({ linear }) => ({
       linear: (...[x, rows, { bias: _, ...weight }, ...rest]: Parameters<typeof linear>) =>

@@ -19,7 +19,10 @@ const tolerances: Record<FloatDtype, number> = { f32: 1e-5, bf16: 0.02 };
 
 /** Holds each method of a declared operation against the reference kernels. */
 export async function compareOperation(operations: LayerOperations, descriptor: KernelDescriptor): Promise<void> {
-  for (const { method, name, dtype, call } of casesOf(descriptor)) {
+  const cases = casesOf(descriptor);
+  const { operation, formats } = descriptor;
+  requireThat(cases.length > 0, `known formats of ${operation}`, () => JSON.stringify(formats) ?? "none");
+  for (const { method, name, dtype, call } of cases) {
     const what = `${method} of ${name}`;
     const expected = await call(reference);
     const actual = await attemptAsync(`${what} to work`, () => call(operations));
