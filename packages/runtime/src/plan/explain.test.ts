@@ -28,6 +28,13 @@ const plan: Plan = {
     },
     isa: "x86_avx2",
     weightFormats: ["dense"],
+    notChosen: [
+      { operation: "linear", id: "native", reason: "not built" },
+      { operation: "linear", id: "reference", reason: "its priority of 0 is not above onnx's 50" },
+      { operation: "prefillAttention", id: "onnx", reason: "its prefillAttention kernels do not take bf16" },
+      { operation: "cache", id: "reference", reason: "its priority of 0 is not above native's 100" },
+      { operation: "primitives", id: "reference", reason: "its priority of 0 is not above native's 100" },
+    ],
   },
   prefill: [
     { layer: 0, heads: head(0, 4), masker: "dense", options: {} },
@@ -68,6 +75,9 @@ workers     2, each with 1 thread inside an operation
 kernels     onnx: linear
             native: prefillAttention, decodeAttention, elementwise, cache, primitives, linearAlgebra
             instruction set: x86_avx2
+            not native: linear (not built)
+            not reference: linear (its priority of 0 is not above onnx's 50); cache, primitives (its priority of 0 is not above native's 100)
+            not onnx: prefillAttention (its prefillAttention kernels do not take bf16)
 prefill     layers 0: dense
             layers 1-2, heads 0: dense
             layers 1-2, heads 1-3: band
