@@ -19,7 +19,7 @@ describe("winnow new", () => {
     const folder = join(place, "plugin");
     expect(await newCommand("masker", "my-own", { folder })).toBe(0);
     expect(existsSync(join(folder, "src/index.ts"))).toBe(true);
-    expect(write.mock.calls.join("")).toMatch(/winnow-plugin-my-own: \d+ files[^]*npm install[^]*npm test/);
+    expect(write.mock.calls.join("")).toMatch(/winnow-plugin-my-own: \d+ files.*npm install.*npm test/s);
   });
 
   it("winnow new my-own masker is refused, naming the kinds", async () => {

@@ -3,7 +3,7 @@ import { denseMask, headsFirst, maskerFromBlockScorer } from "@winnow/core";
 import plugin from "../dist/index.js";
 import { kernels, measure, normals } from "./measure.mjs";
 
-const [h, hKv, n, d] = [2, 1, Number(process.argv[2] ?? 1024), 64];
+const [h, hKv, n, d] = [2, 1, Number(process.argv[2] ?? 2048), 64];
 const model = { layers: 1, queryHeads: h, kvHeads: hKv, headDim: d, contextLength: n };
 const operations = await kernels();
 const q = headsFirst(normals(h * n * d, 1), h, n, d);
