@@ -1,8 +1,11 @@
-// Writes what derives from the code: JSON Schemas, the README's table of methods, docs/errors.md. `--check` fails if any of them is stale.
+// Writes what derives from the code: JSON Schemas, the README's tables of methods, pages of docs. `--check` fails if any of them is stale.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorCodes } from "../packages/core/dist/index.js";
 import { PluginRegistry, pipelineJsonSchema, receiptJsonSchema } from "../packages/runtime/dist/index.js";
+import { cliPage } from "./lib/cli-reference.mjs";
+import { methodsPage, methodsTables } from "./lib/methods.mjs";
+import { referencePages } from "./lib/reference.mjs";
 import { root } from "./lib/workspace.mjs";
 
 const check = process.argv.includes("--check");
@@ -13,7 +16,14 @@ const outputs = {
   "schemas/pipeline.schema.json": json(pipelineJsonSchema(plugins)),
   "schemas/receipt.schema.json": json(receiptJsonSchema()),
   "docs/errors.md": errorsPage(),
-  "README.md": withSection(read("README.md"), "methods", methodsTable()),
+  "docs/methods.md": methodsPage(plugins),
+  "docs/cli.md": await cliPage(),
+  ...referencePages(),
+  "README.md": withSection(
+    read("README.md"),
+    "methods",
+    methodsTables(plugins, (id) => read(`plugins/${id}/README.md`)),
+  ),
 };
 
 const stale = Object.entries(outputs).filter(([file, text]) => read(file) !== text);
@@ -41,24 +51,9 @@ function errorsPage() {
   return `# Error codes\n\nGenerated from \`packages/core/src/errors.ts\`. The command line ends with status 2 for these, 130 after Ctrl-C.\n\n| code | meaning |\n| --- | --- |\n${rows.join("\n")}\n`;
 }
 
-function methodsTable() {
-  const rows = plugins.map(
-    ({ id, kind, summary, source }) =>
-      `| [${id}](plugins/${id}/README.md) | ${kind} | ${summary} | ${source.title}${source.year ? ` (${source.year})` : ""} | ${measured(id)} |`,
-  );
-  return `| method | kind | what it does | source | measured on the shipped model |\n| --- | --- | --- | --- | --- |\n${rows.join("\n")}`;
-}
-
-/** First sentence of the "Measured" section of a plugin's README. */
-function measured(id) {
-  const section = read(`plugins/${id}/README.md`).split(/^## Measured$/m)[1] ?? "";
-  const [first] = section.trim().split(/\n\n|(?<=\.) (?=[A-Z])/);
-  return first?.replaceAll("\n", " ").replaceAll("|", "/") || "-";
-}
-
 function withSection(text, name, content) {
   const [start, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const pattern = new RegExp(`${start}[\\s\\S]*?${end}`);
   if (!pattern.test(text)) throw new Error(`README.md must hold ${start} and ${end}.`);
-  return text.replace(pattern, `${start}\n${content}\n${end}`);
+  return text.replace(pattern, () => `${start}\n${content}\n${end}`);
 }

@@ -16,16 +16,16 @@ export interface Operations extends DenseOperations, AttentionOperations, Primit
 export type CancelFlag = Int32Array;
 
 export interface DenseOperations {
-  /** Re-lays a weight for {@link DenseOperations.linear}, converting to `dtype`. Output memory is shared (`SharedArrayBuffer`), so that all workers use one copy. O(out * in). */
+  /** Re-lays a weight `[out, in]` for {@link DenseOperations.linear}, converting to `dtype`. Output memory is shared (`SharedArrayBuffer`), so that all workers use one copy. O(out * in). */
   packWeight(weight: DenseWeight, dtype: FloatDtype): LinearWeight;
 
   /**
-   * A dense weight in another format, in shared memory. `bitmap` and `groups` store what is not zero (-0 is zero); a row with more than `keep` non-zeros in a
+   * A dense weight `[out, in]` in another format, in shared memory. `bitmap` and `groups` store what is not zero (-0 is zero); a row with more than `keep` non-zeros in a
    * group is refused with `ERR_WEIGHT_FORMAT`. O(out * in).
    */
   encodeWeight(weight: DenseWeight, target: WeightTarget): LinearWeight;
 
-  /** The matrix of a weight of any format, row-major; low-rank factors and selections are left out. int8 gives f32. O(out * in). */
+  /** The matrix `[out, in]` of a weight of any format, row-major; low-rank factors and selections are left out. int8 gives f32. O(out * in). */
   decodeWeight(weight: LinearWeight): DenseWeight;
 
   /**
@@ -185,13 +185,13 @@ export interface Primitives {
   /** `out[a, b] = scale * x[a] . y[b]`; x `[rows, d]`, y `[columns, d]`, out `[rows, columns]`, contiguous float32. O(rows * columns * d). */
   outerScores(x: Float32Array, y: Float32Array, d: number, scale: number, out: Float32Array): void;
 
-  /** Indices of the `k` largest of `values[start .. end)`, relative to `start`, ascending; ties go to the lower index; NaN is refused. O(n). */
+  /** Indices of the `k` largest of `values[start .. end)`, relative to `start`, ascending, `[k]`; ties go to the lower index; NaN is refused. O(n). */
   topK(values: Float32Array, k: number, start?: number, end?: number): Int32Array;
 
   /** {@link Primitives.topK} of each row of `[rows, columns]`; result `[rows, k]`, relative to the row. O(rows * columns). */
   topKRows(values: Float32Array, rows: number, columns: number, k: number): Int32Array;
 
-  /** Smallest m such that the m largest values sum to at least `mass * total`, and their indices ascending (ties: lower index). O(n log n). */
+  /** Smallest m such that the m largest values sum to at least `mass * total`, and their indices `[m]`, ascending (ties: lower index). O(n log n). */
   prefixMass(values: Float32Array, mass: number, start?: number, end?: number): Int32Array;
 }
 
