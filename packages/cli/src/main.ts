@@ -43,12 +43,26 @@ function createProgram(run: (work: Run) => Promise<void>): Command {
     .option("--out <folder>", "where to write", "schemas")
     .action((options) => run(async () => (await import("./commands/schema.js")).schemaCommand(options)));
 
-  program
-    .command("plugins")
-    .description("installed plugins")
+  const plugins = program.command("plugins").description("installed plugins, and plugins that you write");
+  plugins
     .command("list")
+    .description("what is installed; runs no code of a plugin")
     .option(...json)
     .action((options) => run(async () => (await import("./commands/plugins.js")).listPluginsCommand(options)));
+  plugins
+    .command("show <plugin>")
+    .description("what a plugin is, where it is installed, and its options")
+    .option(...json)
+    .action((plugin, options) =>
+      run(async () => (await import("./commands/plugins.js")).showPluginCommand(plugin, options)),
+    );
+  plugins
+    .command("check <plugin>")
+    .description("load a plugin, by id, package name or path, and list everything that is wrong with its package")
+    .option(...json)
+    .action((plugin, options) =>
+      run(async () => (await import("./commands/plugins.js")).checkPluginCommand(plugin, options)),
+    );
 
   program
     .command("conformance <plugin>")

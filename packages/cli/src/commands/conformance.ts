@@ -24,7 +24,7 @@ export async function conformanceCommand(
   { signal }: CommandContext,
 ): Promise<ExitStatus> {
   const options = parseAssignments(given.option);
-  const registry = new PluginRegistry({ folder: process.cwd() });
+  const registry = new PluginRegistry({ folder: process.cwd(), anyPath: true });
   const definition = await find(registry, reference, pluginKinds);
   checkOptions(definition, options);
   const plugins = await innerPlugins(registry, definition, options);

@@ -4,7 +4,8 @@ import type { CommandContext, ExitStatus } from "../context.js";
 import { print, printJson } from "../io.js";
 import { EngineHost } from "../steps/engine-host.js";
 import { runStep } from "../steps/index.js";
-import { needleLengthSets, type SharedOptions, setsOf } from "./shared-options.js";
+import { needleLengthSets } from "./needle-length.js";
+import { type SharedOptions, setsOf } from "./shared-options.js";
 
 export interface RunOptions extends SharedOptions {
   readonly json?: boolean;

@@ -1,5 +1,4 @@
-import { WinnowError } from "@winnow/core";
-import { type ConfigDocument, stepEntry } from "@winnow/runtime";
+import { delimiter, resolve } from "node:path";
 import type { Command } from "commander";
 import { integerOption } from "../io.js";
 
@@ -12,6 +11,11 @@ export interface SharedOptions {
 
 export function addSharedOptions(command: Command): Command {
   return command
+    .option(
+      "--allow-plugins <path...>",
+      "files and folders whose code the configuration may name by path, besides its own folder and the current one",
+      allowPlugins,
+    )
     .option("--set <path=value...>", "override a value of the configuration, e.g. --set prefill.masker=dense")
     .option("--workers <n>", "worker threads", integerOption("--workers", 1))
     .option("--threads <n>", "threads inside an operation", integerOption("--threads", 1));
@@ -25,15 +29,8 @@ export function setsOf({ set = [], workers, threads }: SharedOptions): string[] 
   ];
 }
 
-/** `--length n` changes the length of every needle prompt. */
-export function needleLengthSets(config: ConfigDocument, length: number): string[] {
-  const sets = config.value.steps.flatMap((step, index) => {
-    const { name, settings } = stepEntry(step);
-    return "prompt" in settings && settings.prompt.needle
-      ? [`steps.${index}.${name}.prompt.needle.length=${length}`]
-      : [];
-  });
-  if (sets.length === 0)
-    throw new WinnowError("ERR_USAGE", "--length needs a step with a needle prompt, and this configuration has none.");
-  return sets;
+/** Goes on to everything that this command starts, other processes included. */
+function allowPlugins(path: string): void {
+  const before = process.env.WINNOW_ALLOW_PLUGINS;
+  process.env.WINNOW_ALLOW_PLUGINS = before ? `${before}${delimiter}${resolve(path)}` : resolve(path);
 }

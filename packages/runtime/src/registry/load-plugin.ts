@@ -19,7 +19,8 @@ export async function importPlugins(url: string): Promise<readonly PluginDefinit
   );
 }
 
-async function importModule(url: string, path: string): Promise<{ default?: unknown }> {
+/** Throws `ERR_PLUGIN_INVALID` with what the import threw. */
+export async function importModule(url: string, path: string): Promise<{ default?: unknown }> {
   try {
     return await import(url);
   } catch (error) {

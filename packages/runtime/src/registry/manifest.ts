@@ -49,10 +49,10 @@ export function readManifest(folder: string): InstalledPlugin[] {
   if (typeof json !== "object" || json === null || !("winnow" in json)) return [];
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0];
+    const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
     throw new WinnowError(
       "ERR_PLUGIN_INVALID",
-      `Cannot use the plugin package "${file}": ${path.join(".")}: ${message}. Correct its package.json.`,
+      `Cannot use the plugin package "${file}": ${problems.join("; ")}. Correct its package.json.`,
     );
   }
   const { name, version, winnow } = parsed.data;

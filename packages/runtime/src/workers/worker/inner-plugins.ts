@@ -7,7 +7,6 @@ import {
   type ModelShape,
   maskerFromBlockScorer,
   type PluginDefinition,
-  type PluginKind,
   type PluginReference,
   prunerFromEvictScorer,
   sparsifierFromScorer,
@@ -17,19 +16,10 @@ import {
 } from "@winnow/core";
 import { deepFreeze } from "../../registry/deep-freeze.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
+import { requiredMethods } from "../../registry/required-methods.js";
 import { PrunerRecords } from "./pruner-records.js";
 import { MaskRecords, recordedMasker } from "./recorded-masker.js";
 import { recordedPruner } from "./recorded-pruner.js";
-
-/** Methods that an object of each kind must have; the others are optional. */
-const requiredMethods: Readonly<Partial<Record<PluginKind, readonly string[]>>> = {
-  masker: ["plan"],
-  "block-scorer": ["score"],
-  "kv-pruner": ["createState"],
-  "evict-scorer": ["budget", "score"],
-  "weight-sparsifier": ["sparsify"],
-  "weight-scorer": ["score"],
-};
 
 /** Makes methods of plugins in this worker: those that a plan names, and, handed to them, those inside their options. */
 export class PluginFactory {
@@ -70,7 +60,7 @@ export class PluginFactory {
     const { id, kind } = definition;
     return guardPlugin(id, "create", () => {
       const made: unknown = definition.create(deepFreeze(options), this.shape, this.innerPlugins(masks, pruners));
-      for (const method of requiredMethods[kind] ?? []) {
+      for (const method of requiredMethods[kind]) {
         const given = (made as Record<string, unknown> | null | undefined)?.[method];
         if (typeof given !== "function")
           throw new WinnowError("ERR_PLUGIN_RESULT", `a ${kind} must have a method ${method}, got ${typeof given}.`);
