@@ -14,7 +14,7 @@ export const errorCodes = {
   ERR_PLUGIN_DUPLICATE: "Two plugins claim one id.",
   ERR_PLUGIN_INVALID: "A plugin package or definition breaks the contract (manifest, contract version, kind).",
   ERR_PLUGIN_NOT_ALLOWED: "A configuration names plugin code by a path that the user did not allow.",
-  ERR_PLUGIN_FAILED: "A plugin threw while running.",
+  ERR_PLUGIN_FAILED: "A plugin threw while running, or took more time or memory than its limits allow.",
   ERR_PLUGIN_RESULT: "A plugin returned something that its contract forbids (shape, range, order, NaN).",
   ERR_MODEL_FILE: "A model file is missing, truncated or contradicts itself.",
   ERR_MODEL_CONFIG: "config.json lacks a value, has a wrong one, or names an unsupported architecture.",

@@ -99,3 +99,38 @@ describe("What a plugin is given", () => {
     }),
   );
 });
+
+describe("A kernel plugin that fails is named:", () => {
+  const kernels = (linear: string) => `() => ({
+    id: "bad-kernels", priority: 1, available: () => ({ available: true }),
+    kernels: [{ operation: "linear", formats: ["dense"], dtypes: ["f32", "bf16"] }],
+    load: async () => ({
+      isa: "none", close() {},
+      operations: { packWeight: (weight) => weight, encodeWeight() {}, decodeWeight() {}, gatedLinear() {}, linear: ${linear} },
+    }),
+  })`;
+
+  test.each([
+    ["linear throws", `() => { throw new Error("boom"); }`, /"bad-kernels" failed in linear: boom/],
+    ["linear rejects", `async () => { throw new Error("boom"); }`, /"bad-kernels" failed in linear: boom/],
+    ["linear loops for ever", "() => { for (;;); }", /"bad-kernels" failed in linear: it ran for more than 2 seconds/],
+  ])("%s", (_, linear, message) =>
+    withFolder(async (folder) => {
+      const plugin = writePlugin(folder, "bad-kernels", "kernel", kernels(linear));
+      const engine = await createEngine({
+        model: modelFolder,
+        threads: 1,
+        plugins: [plugin],
+        kernels: { linear: "bad-kernels" },
+        limits: { pluginCallSeconds: 2 },
+      });
+      const run = allTokens(engine.generate(prompt, options));
+      await expect(run).rejects.toMatchObject({
+        code: "ERR_PLUGIN_FAILED",
+        plugin: "bad-kernels",
+        message: expect.stringMatching(message),
+      });
+      await engine.close();
+    }),
+  );
+});
