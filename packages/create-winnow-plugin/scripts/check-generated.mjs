@@ -92,6 +92,11 @@ async function checkPlugin(kind) {
   const winnow = join(place, "node_modules/@winnow/cli/bin/winnow.js");
   const listed = await run(process.execPath, [winnow, "plugins", "list", "--json"], folder);
   requireText(listed, `"made-${kind}"`, "winnow plugins list");
+  requireText(
+    await run(process.execPath, [winnow, "plugins", "check", "."], folder),
+    "nothing wrong",
+    "winnow plugins check",
+  );
   const sets = ["--set", `model=${model}`, "kernels.fallback=allow"];
   requireText(
     await run(process.execPath, [winnow, "explain", "winnow.yaml", ...sets], folder),
