@@ -1,4 +1,4 @@
-import type { DenseWeight, GatedRowsWeight, LinearWeight, WeightTarget } from "./linear-weight.js";
+import type { DensePanelWeight, DenseWeight, GatedRowsWeight, LinearWeight, WeightTarget } from "./linear-weight.js";
 import type { Mask } from "./mask.js";
 import type { FloatData, FloatDtype, HeadTensor } from "./tensor.js";
 
@@ -17,7 +17,7 @@ export type CancelFlag = Int32Array;
 
 export interface DenseOperations {
   /** Re-lays a weight `[out, in]` for {@link DenseOperations.linear}, converting to `dtype`. Output memory is shared (`SharedArrayBuffer`), so that all workers use one copy. O(out * in). */
-  packWeight(weight: DenseWeight, dtype: FloatDtype): LinearWeight;
+  packWeight(weight: DenseWeight, dtype: FloatDtype): DenseWeight | DensePanelWeight;
 
   /**
    * A dense weight `[out, in]` in another format, in shared memory. `bitmap` and `groups` store what is not zero (-0 is zero); a row with more than `keep` non-zeros in a

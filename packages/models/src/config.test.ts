@@ -258,7 +258,8 @@ describe("parseModelConfig", () => {
 
 describe("readModelConfig", () => {
   it("readModelConfig names the file of the folder in its errors", () => {
-    const folder = { path: "some-model", config: { model_type: "opt" }, generationConfig: {}, tensors: new Map() };
+    const none = { tensors: new Map(), matrices: new Map(), bitmasks: new Map() };
+    const folder = { path: "some-model", config: { model_type: "opt" }, generationConfig: {}, ...none };
     expect(() => readModelConfig(folder)).toThrow(configError(/Cannot use "some-model.config\.json": "model_type"/));
   });
 });

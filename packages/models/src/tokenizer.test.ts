@@ -26,7 +26,8 @@ function tokenizerOf(json: unknown, tokenizerConfig: JsonObject = {}, generation
   if (json !== undefined)
     writeFileSync(join(path, "tokenizer.json"), typeof json === "string" ? json : JSON.stringify(json));
   writeFileSync(join(path, "tokenizer_config.json"), JSON.stringify(tokenizerConfig));
-  const small = { path, config: {}, generationConfig, tensors: new Map() };
+  const none = { tensors: new Map(), matrices: new Map(), bitmasks: new Map() };
+  const small = { path, config: {}, generationConfig, ...none };
   return loadTokenizer(small, { ...config, vocabSize: 300 } as ModelConfig);
 }
 

@@ -118,7 +118,7 @@ describe("loadWeights", () => {
     const path = mkdtempSync(join(root, "m"));
     writeFileSync(join(path, "config.json"), JSON.stringify(json));
     writeSafetensors(join(path, "model.safetensors"), tensorsOf(config));
-    const dense = { packWeight: (weight: DenseWeight): LinearWeight => ({ ...weight, data: weight.data.slice() }) };
+    const dense = { packWeight: (weight: DenseWeight) => ({ ...weight, data: weight.data.slice() }) };
     const { head, embedding } = loadWeights(openModelFolder(path), config, dense, { precision: "f32" });
     expect(head.format === "dense" && head.data).toBe(embedding);
   });

@@ -32,7 +32,7 @@ function logging(plan: ReadPlan): KvPruner<string[]> {
   };
 }
 
-function wrap(inner: KvPruner<never>, tokens = 64): KvPruner {
+function wrap(inner: KvPruner, tokens = 64): KvPruner {
   const plugins = { kvPruner: () => inner } as unknown as InnerPlugins;
   return plugin.create(plugin.options.parse({ tokens, inner: { plugin: "inner" } }), model, plugins);
 }

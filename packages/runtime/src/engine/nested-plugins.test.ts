@@ -16,6 +16,7 @@ import {
   withFolder,
   writePlugin,
 } from "../../test-support/engines.js";
+import type { InnerMaskStats } from "../receipt/stats.js";
 
 const prompt = { ids: someIds(150) };
 const options = { maxNewTokens: 5, stop: { endOfSequence: false } };
@@ -63,7 +64,7 @@ describe("An engine with plugins inside plugins", () => {
     expect(receiptSchema.safeParse(receipt).success).toBe(true);
     for (const { groups } of receipt.prefill.layers) {
       const [{ masker, inner }] = groups;
-      const [union] = inner!;
+      const [union] = inner as unknown as readonly InnerMaskStats[];
       expect([masker, union.masker, union.inner.map((part) => part.masker)]).toEqual([
         "dense-below",
         "union-masks",
