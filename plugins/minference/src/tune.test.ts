@@ -39,6 +39,9 @@ function tuneContext(lengths: number[], progress: number[] = []): TuneContext {
     decode: async () => {
       throw new Error("the search decodes nothing");
     },
+    get weights(): never {
+      throw new Error("the search looks at no weights");
+    },
     progress: (share) => progress.push(share),
   };
 }

@@ -22,7 +22,7 @@ function host() {
         return Array.from({ length: end - start }, (_, h) => band(0, 10 + start + h));
       },
     }),
-  } as InnerPlugins;
+  } as unknown as InnerPlugins;
   return { calls, plugins };
 }
 

@@ -11,7 +11,7 @@ const plugins = {
       { form: "band", sinkTokens: name.length, recentTokens: Number(options.width ?? 1), denseFromRow: 256 },
     ],
   }),
-} as InnerPlugins;
+} as unknown as InnerPlugins;
 
 /** Per layer `dense`, or `sinks/recent` of its band. */
 function choices(options: object): string[] {
