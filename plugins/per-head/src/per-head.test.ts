@@ -15,7 +15,7 @@ const band = (sinkTokens: number, recentTokens: number): Mask => ({
 function host() {
   const calls: string[] = [];
   const plugins = {
-    masker: ({ plugin: name }) => ({
+    masker: ({ plugin: name }: PluginReference) => ({
       plan({ heads: { start, end } }: MaskerContext): Mask[] {
         calls.push(`${name} ${start}-${end - 1}`);
         if (name !== "each") return [band(name.length, 1)];

@@ -6,7 +6,7 @@ const model = { layers: 6, queryHeads: 4, kvHeads: 2, headDim: 8, contextLength:
 
 /** A masker whose mask tells its name's length and its `width`. */
 const plugins = {
-  masker: ({ plugin: name, options }) => ({
+  masker: ({ plugin: name, options }: PluginReference) => ({
     plan: (): Mask[] => [
       { form: "band", sinkTokens: name.length, recentTokens: Number(options.width ?? 1), denseFromRow: 256 },
     ],
