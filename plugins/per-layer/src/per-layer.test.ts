@@ -1,4 +1,4 @@
-import type { InnerPlugins, Mask, MaskerContext } from "@winnow/core";
+import type { InnerPlugins, Mask, MaskerContext, PluginReference } from "@winnow/core";
 import { describe, expect, it } from "vitest";
 import plugin from "./index.js";
 
