@@ -48,7 +48,7 @@ describe("parseConfig", () => {
       calibration: { sequences: 32, length: 2048, seed: 0, sampling: "seeded", sampledTokens: 2048 },
       weightFormat: "auto",
       plugins: [],
-      limits: { pluginCallSeconds: 60, workerMemoryMegabytes: 4096 },
+      limits: { pluginCallSeconds: 60, sparsifySeconds: 3600, workerMemoryMegabytes: 4096 },
       steps: [],
       output: { receipt: "runs/receipt.json" },
     });

@@ -77,6 +77,11 @@ const limitsSchema = z.strictObject({
       "A call of a plugin that takes longer fails with the plugin's name, and its worker is replaced; 0: no limit.",
     unit: "seconds",
   }),
+  sparsifySeconds: option(z.number().min(0).max(604_800).default(3600), {
+    description:
+      "The same for one matrix given to a weight sparsifier, which may take minutes where the matrix is large; 0: no limit.",
+    unit: "seconds",
+  }),
   workerMemoryMegabytes: option(
     z
       .int()

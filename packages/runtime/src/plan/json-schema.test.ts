@@ -151,7 +151,9 @@ describe("pipelineJsonSchema of the plugins of this repository", () => {
   test.each(files)("pipelineJsonSchema accepts configs/%s and refuses it with a misspelled option", (name) => {
     const config = parse(readFileSync(join(configs, name), "utf8"));
     expect(jsonSchemaProblems(schema, config)).toEqual([]);
-    const section = ["prefill", "decode", "weights"].find((name) => name in config)!;
+    const section = ["prefill", "decode", "weights"].find((name) => name in config);
+    // A kernel plugin takes no options in the pipeline.
+    if (section === undefined) return;
     const entry = section === "weights" ? config.weights[0] : config[section];
     entry.options = { ...entry.options, misspelled: 1 };
     const place = section === "weights" ? "weights[0]" : section;

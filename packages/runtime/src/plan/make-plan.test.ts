@@ -6,6 +6,7 @@ import { loadWeights, openModelFolder, readModelConfig } from "@winnow/models";
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../config/config.js";
 import { createPlan } from "../engine/create-engine.js";
+import { builtInKernelPackages } from "../registry/kernel-packages.js";
 import { PluginRegistry } from "../registry/registry.js";
 import { errorText, manifest, pluginModule, tempFolder } from "../testing/temp-packages.js";
 import { makePlan, type PlanOptions } from "./make-plan.js";
@@ -382,8 +383,10 @@ describe("createPlan", () => {
       ...made.prefill.flatMap(({ masker, inner }) => withInner(masker, inner)),
       ...made.decode.flatMap(({ kvPruner, inner }) => withInner(kvPruner, inner)),
       ...made.weights.sparsifiers.flatMap(({ sparsifier, inner }) => withInner(sparsifier, inner)),
+      ...Object.values(made.kernels.assignment),
     ];
-    expect(new Set(made.plugins.map(({ id }) => id))).toEqual(new Set(named.filter((id) => id !== "dense")));
+    const notPlugins = ["dense", ...builtInKernelPackages];
+    expect(new Set(made.plugins.map(({ id }) => id))).toEqual(new Set(named.filter((id) => !notPlugins.includes(id))));
     expect(made.plugins.length).toBeGreaterThan(0);
   });
 });

@@ -10,6 +10,9 @@ beforeEach(() => {
 
 const names = () => runningCalls(board).map(({ plugin, call }) => `${plugin} ${call}`);
 
+/** Any option will do. */
+const seconds = (limit: number) => ({ option: "pluginCallSeconds", seconds: limit });
+
 describe("runningCalls", () => {
   test("runningCalls names the calls that have begun and not ended, outermost first", () => {
     enterCall("outer", "plan");
@@ -52,7 +55,7 @@ describe("watchCalls", () => {
 
   test("watchCalls reports a call that lasts longer than its limit, once", () => {
     const onExpired = vi.fn();
-    const watch = watchCalls(board, 10, onExpired);
+    const watch = watchCalls(board, seconds(10), onExpired);
     enterCall("slow", "plan");
     vi.advanceTimersByTime(10_000);
     expect(onExpired).not.toHaveBeenCalled();
@@ -63,7 +66,7 @@ describe("watchCalls", () => {
 
   test("watchCalls counts each call alone, however many there are", () => {
     const onExpired = vi.fn();
-    watchCalls(board, 10, onExpired);
+    watchCalls(board, seconds(10), onExpired);
     for (let call = 0; call < 10; call++) {
       enterCall("quick", "select");
       vi.advanceTimersByTime(8000);
@@ -73,7 +76,7 @@ describe("watchCalls", () => {
   });
 
   test("watchCalls blames the plugin inside that hangs, not the one that called it", () => {
-    const watch = watchCalls(board, 10, () => {});
+    const watch = watchCalls(board, seconds(10), () => {});
     enterCall("outer", "plan");
     vi.advanceTimersByTime(3000);
     enterCall("inner", "plan");
@@ -82,7 +85,7 @@ describe("watchCalls", () => {
   });
 
   test("watchCalls blames the plugin that calls another one without end", () => {
-    const watch = watchCalls(board, 10, () => {});
+    const watch = watchCalls(board, seconds(10), () => {});
     enterCall("outer", "plan");
     for (let second = 0; second < 12; second++) {
       enterCall("inner", "plan");
@@ -94,7 +97,7 @@ describe("watchCalls", () => {
 
   test("watchCalls with a limit of 0 lets a call last", () => {
     const onExpired = vi.fn();
-    watchCalls(board, 0, onExpired);
+    watchCalls(board, seconds(0), onExpired);
     enterCall("slow", "plan");
     vi.advanceTimersByTime(1e9);
     expect(onExpired).not.toHaveBeenCalled();
@@ -102,7 +105,7 @@ describe("watchCalls", () => {
 
   test("watchCalls no longer looks after stop", () => {
     const onExpired = vi.fn();
-    const watch = watchCalls(board, 1, onExpired);
+    const watch = watchCalls(board, seconds(1), onExpired);
     enterCall("slow", "plan");
     watch.stop();
     vi.advanceTimersByTime(1e6);

@@ -1,10 +1,11 @@
+import { setMaxListeners } from "node:events";
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { WinnowError } from "@winnow/core";
 import { Piscina } from "piscina";
 import type { WorkerLimits } from "../../config/schema.js";
 import { createCallBoard, type RunningCall, runningCalls } from "../../registry/plugin-calls.js";
 import type { Task, TaskOutcome, WorkerEvent } from "../messages.js";
-import { type CallWatch, watchCalls } from "./call-watch.js";
+import { type CallLimit, type CallWatch, watchCalls } from "./call-watch.js";
 
 /** A task without what the pool adds. */
 export type TaskBody<T extends Task = Task> = T extends Task ? Omit<T, "cancel" | "calls" | "events"> : never;
@@ -52,13 +53,17 @@ export class WorkerPool {
     const { port1, port2 } = new MessageChannel();
     const kill = new AbortController();
     const calls = createCallBoard();
-    const watch = watchCalls(calls, this.limits.pluginCallSeconds, () => kill.abort());
+    const watch = watchCalls(calls, this.#callLimit(body), () => kill.abort());
     let timer: NodeJS.Timeout | undefined;
     const abort = () => {
       Atomics.store(cancel, 0, 1);
       timer ??= setTimeout(() => kill.abort(), CANCEL_GRACE_MS);
     };
-    signal?.addEventListener("abort", abort, { once: true });
+    if (signal) {
+      // One signal stops as many tasks as there are matrices to prune; that is no leak.
+      setMaxListeners(0, signal);
+      signal.addEventListener("abort", abort, { once: true });
+    }
     let failure: { readonly error: unknown } | undefined;
     const deliver = (event: WorkerEvent) => {
       if (failure) return;
@@ -108,7 +113,7 @@ export class WorkerPool {
 
   #explain(error: unknown, signal: AbortSignal | undefined, calls: SharedArrayBuffer, watch: CallWatch): unknown {
     if (signal?.aborted) return signal.reason;
-    if (watch.expired) return this.#tookTooLong(watch.expired);
+    if (watch.expired) return tookTooLong(watch.expired, watch.limit);
     const isOwn = error instanceof WinnowError;
     if (isOwn && !(this.#closed && error.code === "ERR_CANCELLED")) return error;
     if (this.#closed) return new WinnowError("ERR_ENGINE_CLOSED", "The engine was closed while this task ran.");
@@ -124,12 +129,9 @@ export class WorkerPool {
     );
   }
 
-  #tookTooLong({ plugin, call }: RunningCall): WinnowError {
-    return new WinnowError(
-      "ERR_PLUGIN_FAILED",
-      `Plugin "${plugin}" failed in ${call}: it ran for more than ${this.limits.pluginCallSeconds} seconds, and its worker was ended. Other sequences go on. Set limits.pluginCallSeconds higher (0: no limit) if it needs the time.`,
-      { plugin },
-    );
+  #callLimit(body: TaskBody): CallLimit {
+    const option = body.type === "prune" ? "sparsifySeconds" : "pluginCallSeconds";
+    return { option, seconds: this.limits[option] };
   }
 
   #tookTooMuch({ plugin, call }: RunningCall, cause: unknown): WinnowError {
@@ -139,6 +141,14 @@ export class WorkerPool {
       { plugin, cause },
     );
   }
+}
+
+function tookTooLong({ plugin, call }: RunningCall, { option, seconds }: CallLimit): WinnowError {
+  return new WinnowError(
+    "ERR_PLUGIN_FAILED",
+    `Plugin "${plugin}" failed in ${call}: it ran for more than ${seconds} seconds, and its worker was ended. Other sequences go on. Set limits.${option} higher (0: no limit) if it needs the time.`,
+    { plugin },
+  );
 }
 
 /** Events that were sent before the outcome but have not been dispatched yet. */

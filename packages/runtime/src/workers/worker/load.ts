@@ -12,9 +12,12 @@ const SHARED_ROPE_ROWS = 65_536;
 /** Matrices of a layer as `weightFormat` says. `auto` keeps them dense where the kernels take nothing else. */
 function packerOf(plan: Plan, { packWeight, encodeWeight }: LayerOperations): (weight: DenseWeight) => LinearWeight {
   const { precision, kernels, weights } = plan;
+  // What sparsifiers change is laid out after them; zeros and N:M patterns are not there yet.
+  const isBefore = weights.sparsifiers.length > 0 && ["auto", "bitmap", "groups"].includes(weights.format);
   const takesAll = ["bitmap", "groups"].every((format) => kernels.weightFormats.includes(format));
   return (weight) => {
-    const target = weights.format === "auto" && !takesAll ? undefined : chooseFormat(weight, weights.format, precision);
+    const isDense = isBefore || (weights.format === "auto" && !takesAll);
+    const target = isDense ? undefined : chooseFormat(weight, weights.format, precision);
     if (target === undefined || target.format === "dense-panel16") return packWeight(weight, precision);
     return encodeWeight(weight, target);
   };
