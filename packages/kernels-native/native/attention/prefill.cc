@@ -158,7 +158,7 @@ class Prefill {
       step.count = refs.count;
       for (int t = 0; t < refs.count; ++t) locate(mask, refs.tiles[t], state, kvHead, begin, step, t);
       more = plan.next(following);
-      if (more) prefetch(following, kvHead);
+      if (more && mask.form == MaskForm::ranges) prefetch(following, kvHead);
       kernels_.step(state, step);
     }
     kernels_.finishBlock(state, task_.out.data + head * task_.out.headStride + firstRow * task_.out.tokenStride, task_.out.tokenStride);
@@ -183,21 +183,26 @@ class Prefill {
     for (size_t r = 0; r < state.rows; ++r) step.kept[t][r] = static_cast<uint16_t>(keptLanes(mask, ref, rowBegin + static_cast<int64_t>(r)));
   }
 
-  /** Single columns lie anywhere: their rows are on the way while the step before them is computed. */
+  /** Ranges and single columns lie anywhere: what the processor cannot foresee is on the way while the step before it is computed. */
   void prefetch(const TileStep& step, size_t kvHead) const {
     const size_t rowBytes = shape_.headDim * bytesOf(shape_.dtype);
     for (int t = 0; t < step.count; ++t) {
-      for (int i = 0; i < step.tiles[t].columnCount; ++i) {
-        const size_t token = static_cast<size_t>(step.tiles[t].columns[i]);
+      const TileRef& ref = step.tiles[t];
+      for (int i = 0; i < ref.columnCount; ++i) {
+        const size_t token = static_cast<size_t>(ref.columns[i]);
         prefetchBytes(rowOf(task_.k, kvHead, token), rowBytes);
         prefetchBytes(rowOf(task_.v, kvHead, token), rowBytes);
       }
+      if (ref.columns != nullptr) continue;
+      const size_t tile = static_cast<size_t>(ref.firstKey / kTileKeys);
+      prefetchBytes(keyTile(kvHead, tile), shape_.keyTileBytes);
+      prefetchBytes(valueTile(kvHead, tile), shape_.valueTileBytes);
     }
   }
 
   static void prefetchBytes(const void* from, size_t bytes) {
     constexpr size_t kCacheLine = 64;
-    for (size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(static_cast<const char*>(from) + at);
+    for (size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(static_cast<const char*>(from) + at, 0, 2);
   }
 
   StepTile gather(const TileRef& ref, const BlockState& state, size_t kvHead, size_t t) const {
