@@ -46,7 +46,8 @@ export interface Int8PanelWeight extends WeightShape {
 /**
  * Only the weights that are not zero, with one bit for each weight. Element e of the padded layout that the same type has when dense
  * (`bf16`: dense-panel16, `int8`: int8-panel16) is stored if bit `e % 32` of `bitmap[floor(e / 32)]` is set; `values` holds the stored ones in that order.
- * Arithmetic, order of sums and therefore the bits of the result are those of the dense format.
+ * Arithmetic, order of sums and therefore the bits of the result are those of the dense format. Zero is what rounds to 0 in the stored type; the padding of a
+ * layout is never stored, and all parts have exact lengths.
  */
 export interface BitmapWeight extends WeightShape {
   readonly format: "bitmap";
@@ -65,7 +66,7 @@ export interface BitmapWeight extends WeightShape {
  * N:M: of each `of` neighbours along a row, at most `keep` stay, in ascending order. `of` is 2, 4, 8 or 16.
  * With G = ceil(in / of) groups: `values` is bf16 `[ceil(out / 16)][G][keep][16]` (missing ones are 0), `places` is
  * `[ceil(out / 16)][G][keep][words]`, where the place inside the group of output o stands in `bits` bits from bit `bits * (o % 16)` on;
- * `of` <= 4: 2 bits and one word, otherwise 4 bits and two words.
+ * `of` <= 4: 2 bits and one word, otherwise 4 bits and two words. Missing slots come last and hold value 0 and place 0.
  *
  * Arithmetic: x is rounded to bf16; `sum = fma(value, x[place], sum)` in float32, groups and slots in turn, starting at bias.
  */
@@ -110,7 +111,7 @@ export interface ChannelsWeight extends WeightShape {
 
 /**
  * The up projection of a gated MLP, row-major `[out, in]`; of a sparse row only the outputs are computed whose activated gate is selected
- * (`DenseOperations.gatedLinear`).
+ * (`DenseOperations.gatedLinear`); plain `linear` multiplies the whole matrix.
  */
 export interface GatedRowsWeight extends WeightShape {
   readonly format: "gated-rows";
