@@ -165,7 +165,8 @@ describe("winnow plugins check", () => {
   test("runs a TypeScript module where Node.js strips types, and says what to do where it does not", async () => {
     const typed = masker("own").replace("create: () =>", "create: (_options: object) =>");
     const { status, out } = await winnow(tempFolder({ "p.ts": typed }), ["plugins", "check", "./p.ts"]);
-    if ("typescript" in process.features && process.features.typescript) expect([status, out]).toEqual([0, "own: nothing wrong\n"]);
+    if ("typescript" in process.features && process.features.typescript)
+      expect([status, out]).toEqual([0, "own: nothing wrong\n"]);
     else {
       expect(status).toBe(1);
       expect(out).toContain(`Node.js ${process.versions.node} does not run TypeScript. Compile it to JavaScript (tsc)`);
