@@ -70,7 +70,7 @@ export function chooseFormat(weight: DenseWeight, choice: WeightFormatChoice, pr
     case "groups":
       return { format: "groups", ...anyPattern(zeroPattern(weight)) };
     case "auto":
-      return precision === "bf16" ? smallest(zeroPattern(weight), dense) : dense;
+      return precision === "bf16" && mayBeSparse(weight) ? smallest(zeroPattern(weight), dense) : dense;
   }
 }
 
@@ -78,6 +78,20 @@ function smallest(pattern: ZeroPattern, dense: WeightTarget): WeightTarget {
   const groups = nmPatternOf(pattern);
   if (groups) return { format: "groups", ...groups };
   return pattern.zeros / pattern.elements >= BITMAP_ZEROS ? { format: "bitmap", dtype: "bf16" } : dense;
+}
+
+/** Below this share of zeros there is neither an N:M pattern, which leaves at least a third, nor enough for a bitmap. */
+const FEWEST_ZEROS = 0.3;
+
+/** Runs on each matrix of a model that is loaded, and most have no zeros: it stops as soon as too few can be left. */
+function mayBeSparse({ data, dtype }: DenseWeight): boolean {
+  const most = (1 - FEWEST_ZEROS) * data.length;
+  let kept = 0;
+  for (let e = 0; e < data.length && kept <= most; e++) {
+    const stored = data[e];
+    if (dtype === "bf16" ? (stored & 0x7fff) !== 0 : stored !== 0) kept++;
+  }
+  return kept <= most;
 }
 
 function anyPattern(pattern: ZeroPattern): NmPattern {
