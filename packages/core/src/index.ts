@@ -17,6 +17,7 @@ export * from "./masker.js";
 export * from "./model-shape.js";
 export * from "./number-selection.js";
 export * from "./operations.js";
+export * from "./option-file.js";
 export * from "./options.js";
 export * from "./plugin.js";
 export * from "./tensor.js";

@@ -47,6 +47,17 @@ export interface TuneWeights {
 
 export type OtherWeights = Readonly<Partial<Record<Projection, LinearWeight>>>;
 
+/** The input that each matrix reads; some share one. */
+export const projectionInput: Readonly<Record<Projection, keyof ProjectionInputs>> = {
+  q_proj: "attention",
+  k_proj: "attention",
+  v_proj: "attention",
+  o_proj: "attentionOutput",
+  gate_proj: "mlp",
+  up_proj: "mlp",
+  down_proj: "down",
+};
+
 /** Inputs of a layer's matrices, `[tokens, in]`. */
 export interface ProjectionInputs {
   readonly attention: Float32Array;

@@ -42,7 +42,7 @@ export interface ResidualRows {
   readonly cancel?: CancelFlag;
 }
 
-/** Sees the inputs of the matrices: `[rows, in]`, re-used by the next call. `activatedGate` is `[rows, intermediateSize]`. */
+/** Sees the inputs of the matrices: views of `[rows, in]`, whose memory the next call uses again. `activatedGate` is `[rows, intermediateSize]`. */
 export interface InputObserver {
   /** Costs one more activation of the gate. */
   readonly wantsActivatedGate: boolean;
@@ -114,7 +114,7 @@ export class Decoder {
     const layer = this.weights.layers[at.layer];
     await this.forEachChunk(at, async (start, rows, x, sparse) => {
       this.norm(x, rows, layer.attentionNorm);
-      this.observer?.observe(at.layer, "attention", this.normed, rows);
+      this.observer?.observe(at.layer, "attention", part(this.normed, 0, rows, this.config.hiddenSize), rows);
       const q = part(into.q, start, rows, queryHeads * headDim);
       const k = part(into.k, start, rows, kvHeads * headDim);
       await this.linear(this.normed, rows, layer.q, q, sparse);
@@ -147,7 +147,7 @@ export class Decoder {
     const { mlpNorm, gate, up, down } = this.weights.layers[at.layer];
     await this.forEachChunk(at, async (_start, rows, x, sparse) => {
       this.norm(x, rows, mlpNorm);
-      this.observer?.observe(at.layer, "mlp", this.normed, rows);
+      this.observer?.observe(at.layer, "mlp", part(this.normed, 0, rows, this.config.hiddenSize), rows);
       await this.linear(this.normed, rows, gate, this.gate, sparse);
       this.observeActivatedGate(at.layer, rows);
       const selected = up.format === "gated-rows" ? sparse : 0;
@@ -157,7 +157,7 @@ export class Decoder {
         this.ops.gatedActivation(this.gate, this.up, whole * intermediateSize, activation);
       }
       if (up.format === "gated-rows") for (let row = whole; row < rows; row++) this.selectedHidden(up, row);
-      this.observer?.observe(at.layer, "down", this.gate, rows);
+      this.observer?.observe(at.layer, "down", part(this.gate, 0, rows, intermediateSize), rows);
       await this.linear(this.gate, rows, down, x, sparse, true);
     });
   }

@@ -16,7 +16,7 @@ export {
 } from "./decoder.js";
 export { argmax, DenseSequence, denseForward, greedyContinuation, runLayer } from "./dense-forward.js";
 export { type ModelFolder, openModelFolder, type StoredTensor } from "./folder.js";
-export { negativeLogLikelihoods } from "./likelihood.js";
+export { negativeLogLikelihoods, residualLosses, type ScoredRows } from "./likelihood.js";
 export { createRopeTable, inverseFrequencies, type RopeTable } from "./rope.js";
 export type { RopeConfig, RopeScaling } from "./rope-config.js";
 export {
@@ -53,6 +53,7 @@ export {
   type LinearRole,
   type LoadOptions,
   type LoadProgress,
+  linearWeights,
   loadEmbedding,
   loadLayer,
   loadWeights,

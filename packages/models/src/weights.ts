@@ -57,6 +57,11 @@ export interface ModelWeights {
   readonly head: LinearWeight;
 }
 
+/** All matrices, layer by layer, then the head. */
+export function linearWeights({ layers, head }: ModelWeights): LinearWeight[] {
+  return [...layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down]), head];
+}
+
 export interface LoadProgress {
   readonly tensorsDone: number;
   readonly tensors: number;

@@ -1,5 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
-import { type ModelShape, WinnowError } from "@winnow/core";
+import { type ModelShape, type OptionFile, readOptionFile, WinnowError } from "@winnow/core";
 import { z } from "zod";
 
 /** Pattern families by the names of the reference's files: vertical-slash, A-shape, block-sparse. */
@@ -25,7 +24,7 @@ export const headConfigSchema = z.array(z.record(z.string().regex(/^(0|[1-9]\d*)
 
 export type HeadConfig = z.output<typeof headConfigSchema>;
 
-const MAX_FILE_BYTES = 16 * 2 ** 20;
+const file: OptionFile = { option: "headConfig", expected: "a JSON file", maxBytes: 16 * 2 ** 20 };
 
 /**
  * A head configuration from a file of the reference's format, or given inline, checked against the model.
@@ -35,24 +34,9 @@ const MAX_FILE_BYTES = 16 * 2 ** 20;
 export function readHeadConfig(source: string | HeadConfig | undefined, model: ModelShape): HeadConfig {
   if (source === undefined) return [];
   const name = typeof source === "string" ? source : "headConfig";
-  const config = typeof source === "string" ? parseHeadConfig(readText(source), source) : source;
+  const config = typeof source === "string" ? parseHeadConfig(readOptionFile(source, file), source) : source;
   checkModel(config, name, model);
   return config;
-}
-
-function readText(path: string): string {
-  try {
-    const file = statSync(path);
-    if (!file.isFile()) throw new Error("it is not a file");
-    if (file.size > MAX_FILE_BYTES) throw new Error(`it has ${file.size} bytes, more than ${MAX_FILE_BYTES}`);
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new WinnowError(
-      "ERR_CONFIG_FILE",
-      `Cannot read headConfig ${path}: ${(cause as Error).message}. Give the path of a JSON file, or leave headConfig out.`,
-      { cause },
-    );
-  }
 }
 
 /** Inverse of {@link formatHeadConfig}; `name` stands in messages. */

@@ -3,8 +3,8 @@ import {
   channelsWeight,
   floatValues,
   type OtherWeights,
-  type Projection,
   type ProjectionInputs,
+  projectionInput,
   projections,
   type TruncatedSvd,
   type TuneContext,
@@ -25,16 +25,6 @@ export interface PreparedMatrix {
   readonly scaled: Sketch;
 }
 
-const places: Readonly<Record<Projection, keyof ProjectionInputs>> = {
-  q_proj: "attention",
-  k_proj: "attention",
-  v_proj: "attention",
-  o_proj: "attentionOutput",
-  gate_proj: "mlp",
-  up_proj: "mlp",
-  down_proj: "down",
-};
-
 /** The matrices of a layer in order of projections. `stride`: every how many tokens of the prompts inputs are sampled. */
 export async function prepareLayer(
   { weights, prompts, operations }: TuneContext,
@@ -49,7 +39,7 @@ export async function prepareLayer(
     const { outFeatures, inFeatures } = weight;
     const values = floatValues(weight);
     const inputs = everyRow(
-      gathered.map((all) => all[places[name]]),
+      gathered.map((all) => all[projectionInput[name]]),
       inFeatures,
       stride,
     );

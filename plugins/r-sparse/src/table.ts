@@ -1,8 +1,14 @@
-import { readFileSync, statSync } from "node:fs";
-import { type ErrorCode, type ModelShape, projections, WinnowError } from "@winnow/core";
+import {
+  type ErrorCode,
+  type ModelShape,
+  type OptionFile,
+  projections,
+  readOptionFile,
+  WinnowError,
+} from "@winnow/core";
 import type { Setting } from "./budget.js";
 
-const MAX_FILE_BYTES = 16 * 2 ** 20;
+const file: OptionFile = { option: "table", expected: "a file of winnow tune r-sparse", maxBytes: 16 * 2 ** 20 };
 
 /** The reference's format: ratio and sparsity of each matrix, one number a line, in order of layers and projections. */
 export function formatTable(settings: readonly Setting[]): string {
@@ -14,7 +20,7 @@ export function formatTable(settings: readonly Setting[]): string {
  * `ERR_CONFIG_SYNTAX` (not numbers), `ERR_OPTION_RANGE` (a number outside 0..1), or `ERR_PLAN_CONFLICT` (not two numbers for each matrix), with the line.
  */
 export function readTable(path: string, model: ModelShape): Setting[] {
-  return parseTable(readText(path), path, model.layers);
+  return parseTable(readOptionFile(path, file), path, model.layers);
 }
 
 export function parseTable(text: string, path: string, layers: number): Setting[] {
@@ -47,21 +53,6 @@ function wanted(layers: number): string {
 
 function nameOf(matrix: number): string {
   return `${projections[matrix % projections.length]} of layer ${Math.floor(matrix / projections.length)}`;
-}
-
-function readText(path: string): string {
-  try {
-    const file = statSync(path);
-    if (!file.isFile()) throw new Error("it is not a file");
-    if (file.size > MAX_FILE_BYTES) throw new Error(`it has ${file.size} bytes, more than ${MAX_FILE_BYTES}`);
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new WinnowError(
-      "ERR_CONFIG_FILE",
-      `Cannot read table ${path}: ${(cause as Error).message}. Give the path of a file of winnow tune r-sparse, or leave table out.`,
-      { cause },
-    );
-  }
 }
 
 function failure(code: ErrorCode, path: string, line: number, problem: string): WinnowError {

@@ -4,6 +4,7 @@ import {
   type OtherWeights,
   type Projection,
   type ProjectionInputs,
+  projectionInput,
   projections,
   type TuneContext,
 } from "@winnow/core";
@@ -88,21 +89,11 @@ async function errorOf(
 function withShares({ channels, thresholds }: Trial, shares: Shares): OtherWeights {
   return Object.fromEntries(
     projections.map((name, p) => {
-      const threshold = thresholds[places[name]](shares[p]);
+      const threshold = thresholds[projectionInput[name]](shares[p]);
       return [name, { ...channels[name], selection: { rule: "threshold", thresholds: Float32Array.of(threshold) } }];
     }),
   );
 }
-
-const places: Readonly<Record<Projection, keyof ProjectionInputs>> = {
-  q_proj: "attention",
-  k_proj: "attention",
-  v_proj: "attention",
-  o_proj: "attentionOutput",
-  gate_proj: "mlp",
-  up_proj: "mlp",
-  down_proj: "down",
-};
 
 function sparseTokens(tokens: number, { sparseFraction }: TunerOptions): number {
   return Math.floor(tokens * sparseFraction);

@@ -1,12 +1,19 @@
-import { readFileSync, statSync } from "node:fs";
-import { type ErrorCode, type ModelShape, type Projection, projections, WinnowError } from "@winnow/core";
+import {
+  type ErrorCode,
+  type ModelShape,
+  type OptionFile,
+  type Projection,
+  projections,
+  readOptionFile,
+  WinnowError,
+} from "@winnow/core";
 import type { GreedyStep } from "./greedy.js";
 
 /** Steps of the search of each layer, sparsity ascending. One table serves every level of sparsity. */
 export type Table = readonly (readonly GreedyStep[])[];
 
 const columns = ["layer", "sparsity", "error", "uniformError", ...projections];
-const MAX_FILE_BYTES = 64 * 2 ** 20;
+const file: OptionFile = { option: "table", expected: "a file of winnow tune teal", maxBytes: 64 * 2 ** 20 };
 
 /** CSV: a header, then one line for each step of each layer. */
 export function formatTable(table: Table): string {
@@ -23,7 +30,7 @@ export function formatTable(table: Table): string {
  * its range), both with the line, or `ERR_PLAN_CONFLICT` (other layers than the model's).
  */
 export function readTable(path: string, model: ModelShape): Table {
-  return parseTable(readText(path), path, model.layers);
+  return parseTable(readOptionFile(path, file), path, model.layers);
 }
 
 export function parseTable(text: string, path: string, layers: number): Table {
@@ -91,21 +98,6 @@ export function stepAt(steps: readonly GreedyStep[], sparsity: number): GreedySt
     closest = step;
   }
   return closest;
-}
-
-function readText(path: string): string {
-  try {
-    const file = statSync(path);
-    if (!file.isFile()) throw new Error("it is not a file");
-    if (file.size > MAX_FILE_BYTES) throw new Error(`it has ${file.size} bytes, more than ${MAX_FILE_BYTES}`);
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new WinnowError(
-      "ERR_CONFIG_FILE",
-      `Cannot read table ${path}: ${(cause as Error).message}. Give the path of a file of winnow tune teal, or leave table out.`,
-      { cause },
-    );
-  }
 }
 
 function failure(code: ErrorCode, path: string, line: number, problem: string): WinnowError {

@@ -1,7 +1,7 @@
-import { type CalibrationStatistics, type StatisticName, WinnowError } from "@winnow/core";
+import { type CalibrationStatistics, projectionInput, type StatisticName, WinnowError } from "@winnow/core";
 import type { LayerWeights } from "@winnow/models";
 import { type PruneJob, runStep } from "./job.js";
-import { placeOf, type StatisticPlace, type WantedStatistics } from "./places.js";
+import type { StatisticPlace, WantedStatistics } from "./places.js";
 import { InputSums } from "./statistics.js";
 import type { GatheredPart, InputSamples, LoadedLayer, SequenceRange } from "./tasks.js";
 
@@ -125,7 +125,8 @@ function allocateSamples(
 }
 
 function widthOf({ own }: LoadedLayer, place: string): number {
-  return Object.entries(own).find(([projection]) => placeOf(projection as keyof typeof own) === place)![1].inFeatures;
+  return Object.entries(own).find(([projection]) => projectionInput[projection as keyof typeof own] === place)![1]
+    .inFeatures;
 }
 
 function checkFinite(layer: number, place: StatisticPlace, { hessian, ...statistics }: CalibrationStatistics): void {

@@ -1,11 +1,11 @@
-import type { LinearWeight, Projection } from "@winnow/core";
+import { type LinearWeight, type Projection, projectionInput } from "@winnow/core";
 import type { LayerWeights } from "@winnow/models";
 import type { WeightFormatChoice } from "../config/weights.js";
 import type { MatrixPlace } from "../plan/plan.js";
 import { gatherLayer, type LayerStatistics, partsOf, type Windows } from "./gather-layer.js";
 import { type PruneJob, runStep } from "./job.js";
 import { type MatrixWork, wantedOf, workOfLayer } from "./matrices.js";
-import { placeOf, withMatrices } from "./places.js";
+import { withMatrices } from "./places.js";
 import { PruneProgress } from "./progress.js";
 import { runSurveys } from "./run-survey.js";
 import type { CalibrationSample, Keep, LoadedLayer, SparsifiedMatrix, SparsifierNeeds } from "./tasks.js";
@@ -148,7 +148,7 @@ export class PruningPipeline {
       ...place,
       original: own[place.projection],
       sparsifiers: sparsifiers.map((index) => ({ planned: planned[index], survey: this.#surveys.get(index) })),
-      statistics: statistics[placeOf(place.projection)] ?? { tokens: 0, sequences: 0 },
+      statistics: statistics[projectionInput[place.projection]] ?? { tokens: 0, sequences: 0 },
       run: this.#propagates(place.layer),
       keep: this.#keepOf(place),
     });

@@ -1,8 +1,15 @@
-import { type CalibrationStatistics, type Projection, projections, type StatisticName } from "@winnow/core";
-import type { InputPlace, LayerWeights, LinearRole } from "@winnow/models";
+import {
+  type CalibrationStatistics,
+  type Projection,
+  type ProjectionInputs,
+  projectionInput,
+  projections,
+  type StatisticName,
+} from "@winnow/core";
+import type { LayerWeights, LinearRole } from "@winnow/models";
 
 /** Inputs that matrices share: of q, k and v; of o; of gate and up; of down. */
-export type StatisticPlace = Exclude<InputPlace, "activatedGate">;
+export type StatisticPlace = keyof ProjectionInputs;
 
 /** What is gathered on one input: the statistics that any matrix of the place asks for. */
 export type WantedStatistics = Readonly<Partial<Record<StatisticPlace, readonly StatisticName[]>>>;
@@ -18,24 +25,19 @@ export const statisticNames: readonly StatisticName[] = [
   "activatedGate",
 ];
 
-const roles: Readonly<Record<Projection, { readonly role: LinearRole; readonly place: StatisticPlace }>> = {
-  q_proj: { role: "q", place: "attention" },
-  k_proj: { role: "k", place: "attention" },
-  v_proj: { role: "v", place: "attention" },
-  o_proj: { role: "o", place: "attentionOutput" },
-  gate_proj: { role: "gate", place: "mlp" },
-  up_proj: { role: "up", place: "mlp" },
-  down_proj: { role: "down", place: "down" },
+const roles: Readonly<Record<Projection, LinearRole>> = {
+  q_proj: "q",
+  k_proj: "k",
+  v_proj: "v",
+  o_proj: "o",
+  gate_proj: "gate",
+  up_proj: "up",
+  down_proj: "down",
 };
 
 /** Where a matrix stands in the layer's weights. */
 export function roleOf(projection: Projection): LinearRole {
-  return roles[projection].role;
-}
-
-/** The input that a matrix reads. */
-export function placeOf(projection: Projection): StatisticPlace {
-  return roles[projection].place;
+  return roles[projection];
 }
 
 /** Statistics to gather for a layer, given what is declared for each of its matrices. The activated gate is seen beside the input of up or down. */
@@ -45,7 +47,7 @@ export function wantedStatistics(
   const wanted: Partial<Record<StatisticPlace, StatisticName[]>> = {};
   for (const { projection, statistics } of declared) {
     const names = statistics.filter((name) => name !== "activatedGate" || hasActivatedGate(projection));
-    const place = placeOf(projection);
+    const place = projectionInput[projection];
     const all = new Set([...(wanted[place] ?? []), ...names]);
     if (all.size > 0) wanted[place] = statisticNames.filter((name) => all.has(name));
   }

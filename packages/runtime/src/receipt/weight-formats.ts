@@ -1,5 +1,5 @@
 import { type LinearWeight, weightBytes } from "@winnow/core";
-import type { ModelWeights } from "@winnow/models";
+import { linearWeights, type ModelWeights } from "@winnow/models";
 
 /** The matrices of a model that are held in one format. */
 export interface WeightFormatSummary {
@@ -12,9 +12,9 @@ export interface WeightFormatSummary {
 }
 
 /** Formats in order of their first use. Cost: O(matrices). */
-export function summarizeWeightFormats({ layers, head }: ModelWeights): WeightFormatSummary[] {
+export function summarizeWeightFormats(model: ModelWeights): WeightFormatSummary[] {
   const groups = new Map<string, LinearWeight[]>();
-  for (const weight of [...layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down]), head]) {
+  for (const weight of linearWeights(model)) {
     const key = `${weight.format} ${weight.dtype}`;
     groups.set(key, [...(groups.get(key) ?? []), weight]);
   }

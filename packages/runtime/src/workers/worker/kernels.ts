@@ -1,12 +1,11 @@
 import {
   type KernelInstance,
   type LayerOperations,
-  type LinearWeight,
   type OperationName,
   operationMethods,
   WinnowError,
 } from "@winnow/core";
-import type { ModelWeights } from "@winnow/models";
+import { linearWeights, type ModelWeights } from "@winnow/models";
 import type { Plan } from "../../plan/plan.js";
 import { guardPluginAsync } from "../../registry/guard-plugin.js";
 import { builtInKernelPackages, loadKernelPackage } from "../../registry/kernel-packages.js";
@@ -70,8 +69,4 @@ export async function loadPlanKernels(plan: Plan): Promise<PlanKernels> {
       for (const instance of instances.values()) await instance.close();
     },
   };
-}
-
-function linearWeights(weights: ModelWeights): LinearWeight[] {
-  return [...weights.layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down]), weights.head];
 }

@@ -1,4 +1,4 @@
-import { negativeLogLikelihoods } from "@winnow/models";
+import { negativeLogLikelihoods, residualLosses } from "@winnow/models";
 import { resolveGenerationOptions } from "../../engine/generation-options.js";
 import { noDecodeStats } from "../../receipt/stats.js";
 import type { DecodeTask, PrefillTask, ScoreResult, ScoreTask } from "../messages.js";
@@ -17,20 +17,16 @@ export async function score(session: Session, task: ScoreTask): Promise<ScoreRes
 }
 
 async function scorePrefill(session: Session, task: ScoreTask): Promise<ScoreResult> {
-  const { decoder, operations } = session;
-  const { hiddenSize, vocabSize } = decoder.config;
-  const targets = task.ids.subarray(1);
-  const losses = new Float64Array(targets.length);
+  let losses: Float64Array = new Float64Array(0);
   const { stats } = await prefillWith(session, prefillTask(task), {
     sparseTokens: task.sparseTokens,
     async onResidual(residual) {
-      const logits = new Float32Array(Math.min(CHUNK_ROWS, targets.length) * vocabSize);
-      for (let start = 0; start < targets.length; start += CHUNK_ROWS) {
-        throwIfCancelled(task.cancel);
-        const part = targets.subarray(start, start + CHUNK_ROWS);
-        await decoder.logits(residual.subarray(start * hiddenSize), part.length, logits);
-        losses.set(negativeLogLikelihoods(operations, logits, part, vocabSize), start);
-      }
+      losses = await residualLosses(session.decoder, {
+        residual,
+        targets: task.ids.subarray(1),
+        chunkRows: CHUNK_ROWS,
+        beforeChunk: () => throwIfCancelled(task.cancel),
+      });
     },
   });
   return { losses, prefill: stats, decode: noDecodeStats };

@@ -1,27 +1,10 @@
-import { type OtherWeights, type Projection, type ProjectionInputs, projections, type TuneWeights } from "@winnow/core";
-import {
-  createDecoder,
-  type Decoder,
-  type InputPlace,
-  type LayerWeights,
-  type LinearRole,
-  negativeLogLikelihoods,
-  runLayer,
-} from "@winnow/models";
+import type { LinearWeight, OtherWeights, Projection, ProjectionInputs, TuneWeights } from "@winnow/core";
+import { createDecoder, type Decoder, type InputPlace, residualLosses, runLayer } from "@winnow/models";
+import { roleOf, withMatrices } from "../../prune/places.js";
 import type { TuneTask } from "../messages.js";
 import { throwIfCancelled } from "./cancel.js";
 import { ropeTablesFor } from "./positions.js";
 import { CHUNK_ROWS, type Session } from "./session.js";
-
-const roles: Readonly<Record<Projection, LinearRole>> = {
-  q_proj: "q",
-  k_proj: "k",
-  v_proj: "v",
-  o_proj: "o",
-  gate_proj: "gate",
-  up_proj: "up",
-  down_proj: "down",
-};
 
 /** The model's matrices for a search; passes are dense but for the matrices that the search puts in. */
 export function tuneWeights(session: Session, task: TuneTask): TuneWeights {
@@ -29,15 +12,14 @@ export function tuneWeights(session: Session, task: TuneTask): TuneWeights {
   const passes = new Passes(task);
   return {
     activation: decoder.config.activation,
-    get: (layer, projection) => decoder.weights.layers[layer][roles[projection]],
+    get: (layer, projection) => decoder.weights.layers[layer][roleOf(projection)],
     residual: (prompt, layer) => passes.residual(decoder, prompt, 0, layer),
     async inputs(prompt, layer) {
       const collected = new Map<InputPlace, Float32Array[]>();
       const observer = {
         wantsActivatedGate: false,
-        observe: (_layer: number, place: InputPlace, x: Float32Array, rows: number) => {
-          const width = place === "down" ? decoder.config.intermediateSize : widthOf(decoder, place);
-          collected.set(place, [...(collected.get(place) ?? []), x.slice(0, rows * width)]);
+        observe: (_layer: number, place: InputPlace, x: Float32Array) => {
+          collected.set(place, [...(collected.get(place) ?? []), x.slice()]);
         },
       };
       const residual = await passes.residual(decoder, prompt, 0, layer);
@@ -87,37 +69,28 @@ class Passes {
 
   /** Summed over the tokens but the first. */
   async negativeLogLikelihood(decoder: Decoder, prompt: Int32Array, sparseTokens: number): Promise<number> {
-    const { hiddenSize, vocabSize, layers } = decoder.config;
-    const residual = await this.residual(decoder, prompt, sparseTokens, layers);
-    const logits = new Float32Array(Math.min(CHUNK_ROWS, prompt.length) * vocabSize);
-    let sum = 0;
-    for (let start = 0; start < prompt.length - 1; start += CHUNK_ROWS) {
-      const rows = Math.min(CHUNK_ROWS, prompt.length - 1 - start);
-      await decoder.logits(residual.subarray(start * hiddenSize, (start + rows) * hiddenSize), rows, logits);
-      const targets = prompt.subarray(start + 1, start + 1 + rows);
-      sum += negativeLogLikelihoods(decoder.ops, logits, targets, vocabSize).reduce((total, nll) => total + nll, 0);
-    }
-    return sum;
+    const residual = await this.residual(decoder, prompt, sparseTokens, decoder.config.layers);
+    const losses = await residualLosses(decoder, {
+      residual,
+      targets: prompt.subarray(1),
+      chunkRows: CHUNK_ROWS,
+      beforeChunk: () => throwIfCancelled(this.task.cancel),
+    });
+    return losses.reduce((sum, loss) => sum + loss, 0);
   }
 }
 
 function withWeights(decoder: Decoder, other: ReadonlyMap<number, OtherWeights>): Decoder {
-  const layers = decoder.weights.layers.map((layer, index) => replaced(layer, other.get(index)));
+  const layers = decoder.weights.layers.map((layer, index) => withMatrices(layer, changesOf(other.get(index))));
   return createDecoder({ ...partsOf(decoder), weights: { ...decoder.weights, layers } });
 }
 
-function replaced(layer: LayerWeights, other: OtherWeights | undefined): LayerWeights {
-  if (!other) return layer;
-  const changes = projections.flatMap((name) => (other[name] ? [[roles[name], other[name]]] : []));
-  return { ...layer, ...Object.fromEntries(changes) };
+function changesOf(other: OtherWeights = {}): ReadonlyMap<Projection, LinearWeight> {
+  return new Map(Object.entries(other) as [Projection, LinearWeight][]);
 }
 
 function partsOf({ config, weights, ops }: Decoder) {
   return { config, weights, ops, maxRows: CHUNK_ROWS };
-}
-
-function widthOf({ config }: Decoder, place: InputPlace): number {
-  return place === "attentionOutput" ? config.queryHeads * config.headDim : config.hiddenSize;
 }
 
 function joined(parts: readonly Float32Array[] = []): Float32Array {

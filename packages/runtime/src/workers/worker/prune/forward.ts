@@ -106,18 +106,17 @@ class StatisticsObserver implements InputObserver {
   }
 
   observe(layer: number, place: InputPlace, x: Float32Array, rows: number): void {
-    if (place === "activatedGate") this.#sampler.take(place, x, rows, this.#context.config.intermediateSize);
+    if (place === "activatedGate") this.#sampler.take(place, x, rows);
     else this.#observeInputs(layer, place, x, rows);
   }
 
   #observeInputs(layer: number, place: StatisticPlace, x: Float32Array, rows: number): void {
     const sums = this.#sums.get(place);
     if (!sums) return;
-    const inputs = x.subarray(0, rows * sums.width);
-    checkFinite(inputs, layer, placeNames[place]);
-    sums.add(inputs, rows);
-    if (sums.hessian) pluginOperations(this.#context.operations).accumulateGram(inputs, rows, sums.width, sums.hessian);
-    this.#sampler.take(place, inputs, rows, sums.width);
+    checkFinite(x, layer, placeNames[place]);
+    sums.add(x, rows);
+    if (sums.hessian) pluginOperations(this.#context.operations).accumulateGram(x, rows, sums.width, sums.hessian);
+    this.#sampler.take(place, x, rows);
   }
 
   endSequence(): void {
@@ -140,11 +139,12 @@ class Sampler {
     this.#first = firstToken;
   }
 
-  take(place: InputPlace, x: Float32Array, rows: number, width: number): void {
+  take(place: InputPlace, x: Float32Array, rows: number): void {
     const target = place === "activatedGate" ? this.#samples.activatedGate : this.#samples.inputs[place];
     if (!target) return;
     const start = this.#seen.get(place) ?? this.#first;
     this.#seen.set(place, start + rows);
+    const width = x.length / rows;
     for (const [slot, token] of this.#samples.tokens.entries()) {
       if (token < start || token >= start + rows) continue;
       target.set(x.subarray((token - start) * width, (token - start + 1) * width), slot * width);
