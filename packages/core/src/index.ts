@@ -7,6 +7,7 @@ export * from "./fixture.js";
 export * from "./inner-plugins.js";
 export * from "./kernel.js";
 export * from "./kv-pruner.js";
+export * from "./layer-entries.js";
 export * from "./linear-weight.js";
 export * from "./mask.js";
 export * from "./mask-algebra.js";

@@ -1,38 +1,10 @@
-import {
-  defineOptions,
-  type ModelShape,
-  type OptionProblem,
-  type OptionsOf,
-  option,
-  type PluginKind,
-  pluginOption,
-  selectionProblems,
-  selectionSchema,
-} from "@winnow/core";
-import { z } from "zod";
+import { defineOptions, layerEntryOptions, type OptionsOf } from "@winnow/core";
 
-const kinds: readonly PluginKind[] = ["kv-pruner", "evict-scorer"];
-
-const entry = pluginOption(
-  kinds,
-  { description: "A KV pruner with its options, and the layers that it serves." },
-  { layers: selectionSchema("Layers that it serves") },
+export const options = defineOptions(
+  layerEntryOptions(["kv-pruner", "evict-scorer"], {
+    name: "KV pruner",
+    without: "they read and keep the whole cache",
+  }),
 );
 
-const rest = pluginOption(kinds, { description: "A KV pruner with its options." });
-
-export const options = defineOptions({
-  layers: option(z.array(entry).min(1), {
-    description: "KV pruners for some of the layers; where two entries select the same one, the later wins.",
-  }),
-  otherwise: option(rest.optional(), {
-    description: "KV pruner of the layers that no entry selects; absent: they read and keep the whole cache.",
-  }),
-});
-
 export type PerLayerCacheOptions = OptionsOf<typeof options>;
-
-export function checkOptions({ layers }: PerLayerCacheOptions, model: ModelShape): OptionProblem[] {
-  const selections = layers.map((entry) => entry.layers);
-  return selectionProblems(selections, model.layers, "layers", (index) => ["layers", index, "layers"]);
-}

@@ -1,5 +1,5 @@
-import { definePlugin, requirePlugins } from "@winnow/core";
-import { checkOptions, options } from "./options.js";
+import { definePlugin, layerEntryProblems, requirePlugins } from "@winnow/core";
+import { options } from "./options.js";
 import { perLayer } from "./per-layer.js";
 
 export default definePlugin({
@@ -8,6 +8,6 @@ export default definePlugin({
   summary: "A masker of its own for each range of layers.",
   source: { title: "Choice by layer; no paper" },
   options,
-  check: checkOptions,
+  check: layerEntryProblems,
   create: (chosen, model, plugins) => perLayer(chosen, model, requirePlugins(plugins)),
 });
