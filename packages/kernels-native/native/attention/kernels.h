@@ -37,6 +37,43 @@ struct PackTile {
   void* values;
 };
 
+/**
+ * What the next step reads from anywhere in memory: fetched a few cache lines at a time while a step is computed, since the processor stalls on
+ * many asked for at once.
+ */
+class FetchQueue {
+ public:
+  static constexpr size_t kLine = 64;
+
+  void clear() { spans_ = lines_ = taken_ = 0; }
+
+  void push(const void* from, size_t bytes) {
+    const char* begin = static_cast<const char*>(from);
+    span_[spans_++] = {begin, begin + bytes};
+    lines_ += (bytes + kLine - 1) / kLine;
+  }
+
+  /** Spreads the lines over about `turns` calls of `turn`. */
+  void share(size_t turns) { perTurn_ = lines_ / turns + 1; }
+
+  void turn() {
+    for (size_t left = perTurn_; left > 0 && taken_ < spans_; --left) {
+      Span& span = span_[taken_];
+      __builtin_prefetch(span.at, 0, 3);
+      span.at += kLine;
+      if (span.at >= span.end) ++taken_;
+    }
+  }
+
+ private:
+  struct Span {
+    const char *at, *end;
+  };
+  /** A row of K and one of V for each key of a step. */
+  Span span_[2 * kStepTiles * kTileKeys];
+  size_t spans_ = 0, lines_ = 0, taken_ = 0, perTurn_ = 1;
+};
+
 /** Rows of the scratch of a query block: a multiple of every tile height up to 8 must fit above 64 rows. */
 constexpr size_t kBlockScratchRows = static_cast<size_t>(kQueryBlock) + 8;
 constexpr size_t kStepKeys = static_cast<size_t>(kStepTiles * kTileKeys);
@@ -62,6 +99,7 @@ struct BlockState {
   /** Room for gathered columns: kStepTiles tiles of each. */
   uint8_t* gatheredKeys;
   uint8_t* gatheredValues;
+  FetchQueue* ahead;
 };
 
 /** One tile of a step as the kernel sees it. */

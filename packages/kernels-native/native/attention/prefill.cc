@@ -152,13 +152,16 @@ class Prefill {
     TilePlan plan(mask, block.block, begin, end);
     TileStep refs, following;
     BlockStep step;
+    FetchQueue ahead;
+    state.ahead = &ahead;
     uint64_t tiles = 0;
     for (bool more = plan.next(refs); more; refs = following) {
       tiles += static_cast<uint64_t>(refs.count);
       step.count = refs.count;
       for (int t = 0; t < refs.count; ++t) locate(mask, refs.tiles[t], state, kvHead, begin, step, t);
       more = plan.next(following);
-      if (more && mask.form == MaskForm::ranges) prefetch(following, kvHead);
+      ahead.clear();
+      if (more && mask.form == MaskForm::ranges) fetchAhead(following, kvHead, state.rows, ahead);
       kernels_.step(state, step);
     }
     kernels_.finishBlock(state, task_.out.data + head * task_.out.headStride + firstRow * task_.out.tokenStride, task_.out.tokenStride);
@@ -184,25 +187,21 @@ class Prefill {
   }
 
   /** Ranges and single columns lie anywhere: what the processor cannot foresee is on the way while the step before it is computed. */
-  void prefetch(const TileStep& step, size_t kvHead) const {
+  void fetchAhead(const TileStep& step, size_t kvHead, size_t rows, FetchQueue& ahead) const {
     const size_t rowBytes = shape_.headDim * bytesOf(shape_.dtype);
     for (int t = 0; t < step.count; ++t) {
       const TileRef& ref = step.tiles[t];
       for (int i = 0; i < ref.columnCount; ++i) {
         const size_t token = static_cast<size_t>(ref.columns[i]);
-        prefetchBytes(rowOf(task_.k, kvHead, token), rowBytes);
-        prefetchBytes(rowOf(task_.v, kvHead, token), rowBytes);
+        ahead.push(rowOf(task_.k, kvHead, token), rowBytes);
+        ahead.push(rowOf(task_.v, kvHead, token), rowBytes);
       }
       if (ref.columns != nullptr) continue;
       const size_t tile = static_cast<size_t>(ref.firstKey / kTileKeys);
-      prefetchBytes(keyTile(kvHead, tile), shape_.keyTileBytes);
-      prefetchBytes(valueTile(kvHead, tile), shape_.valueTileBytes);
+      ahead.push(keyTile(kvHead, tile), shape_.keyTileBytes);
+      ahead.push(valueTile(kvHead, tile), shape_.valueTileBytes);
     }
-  }
-
-  static void prefetchBytes(const void* from, size_t bytes) {
-    constexpr size_t kCacheLine = 64;
-    for (size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(static_cast<const char*>(from) + at, 0, 2);
+    ahead.share(2 * rows);  // A step has more turns than that.
   }
 
   StepTile gather(const TileRef& ref, const BlockState& state, size_t kvHead, size_t t) const {
