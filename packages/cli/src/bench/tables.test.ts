@@ -72,10 +72,12 @@ describe("prefillTable", () => {
 
 describe("decodeTable", () => {
   it("decodeTable says whether the time follows the bytes within the target, in both directions", () => {
-    const variant = { found: true, tokenMs: spreadOf([2]), attentionMs: spreadOf([1]), bytesRead: 2 ** 20, read: 1 };
+    const times = { tokenMs: spreadOf([2]), attentionMs: spreadOf([1]), selectMs: spreadOf([0]) };
+    const variant = { found: true, ...times, bytesRead: 2 ** 20, read: 1 };
     const bench = (deviation: number): DecodeBench => ({
       ...{ bench: "decode", promptTokens: 100, tokens: 8, full: variant, pruned: variant, bytesRatio: 1 },
-      ...{ attentionRatio: spreadOf([1 + deviation]), tokenRatio: spreadOf([1]), deviation, target: 0.25 },
+      ...{ attentionRatio: spreadOf([1 + deviation]), withSelectionRatio: spreadOf([2]), tokenRatio: spreadOf([1]) },
+      ...{ deviation, target: 0.25 },
       receipts: { full: receipt, pruned: receipt },
     });
     const verdicts = [0.25, -0.25, 0.26, -0.26].map(

@@ -123,10 +123,16 @@ export function decodeTable({ full, pruned, baselineTokenMs, ...bench }: DecodeB
       spread(bench.tokenRatio, percent),
     ],
     [
-      "  attention and selection",
+      "  attention",
       spread(full.attentionMs, duration),
       spread(pruned.attentionMs, duration),
       spread(bench.attentionRatio, percent),
+    ],
+    [
+      "  choosing what it reads",
+      spread(full.selectMs, duration),
+      spread(pruned.selectMs, duration),
+      `together ${spread(bench.withSelectionRatio, percent)}`,
     ],
     ["cache bytes read per token", mebibytes(full.bytesRead), mebibytes(pruned.bytesRead), percent(bench.bytesRatio)],
     ["cached tokens read", percent(full.read), percent(pruned.read), ""],

@@ -3,11 +3,11 @@ import { argmax } from "@winnow/models";
 import type { Engine, Receipt } from "@winnow/runtime";
 import { answersNeedle } from "../needle/needle-prompt.js";
 import { type BenchHooks, type Rounds, ratioOf, roundOrder, type Spread, spreadOf } from "./measure.js";
-import { type BenchPrompt, needlePrompts } from "./needles.js";
+import { ANSWER_TOKENS, type BenchPrompt, needlePrompts } from "./needles.js";
 import { openBaseline } from "./prefill.js";
 
 export interface DecodeBenchOptions extends BenchHooks, Pick<Rounds, "repeat"> {
-  /** Tokens of the prompt and of a needle's answer. */
+  /** Tokens of the prompt and of what is generated. */
   readonly length: number;
   /** Tokens that each run generates, >= 2: the first one comes from the prompt. */
   readonly tokens: number;
@@ -19,8 +19,10 @@ export interface DecodeVariant {
   readonly found: boolean;
   /** Per token, wall time. */
   readonly tokenMs: Spread;
-  /** Per token: attention and choosing what it reads. */
+  /** Per token. */
   readonly attentionMs: Spread;
+  /** Per token: choosing what attention reads. */
+  readonly selectMs: Spread;
   /** Bytes of the KV cache read per token, all layers. */
   readonly bytesRead: number;
   /** Tokens read / tokens cached. */
@@ -36,6 +38,8 @@ export interface DecodeBench {
   /** Pruned / full. */
   readonly bytesRatio: number;
   readonly attentionRatio: Spread;
+  /** Of attention and selection together. */
+  readonly withSelectionRatio: Spread;
   readonly tokenRatio: Spread;
   /** Median attention ratio / bytes ratio - 1: how far the time is from following the bytes. */
   readonly deviation: number;
@@ -56,7 +60,8 @@ export async function benchDecode(
   engines: { readonly full: Engine; readonly pruned: Engine },
   options: DecodeBenchOptions,
 ): Promise<DecodeBench> {
-  const [prompt] = await needlePrompts(engines.full, { ...options, count: 1 });
+  const answerTokens = Math.max(ANSWER_TOKENS, options.tokens);
+  const [prompt] = await needlePrompts(engines.full, { ...options, count: 1, answerTokens });
   const receipts = { full: [] as Receipt[], pruned: [] as Receipt[] };
   const names = ["full", "pruned"] as const;
   for (let round = 0; round < options.repeat; round++) {
@@ -77,6 +82,7 @@ export async function benchDecode(
     pruned,
     bytesRatio,
     attentionRatio,
+    withSelectionRatio: ratioOf(withSelection(receipts.pruned), withSelection(receipts.full)),
     tokenRatio: ratioOf(pruned.tokenMs, full.tokenMs),
     deviation: attentionRatio.median / bytesRatio - 1,
     target: TARGET,
@@ -93,16 +99,23 @@ async function decode(engine: Engine, prompt: BenchPrompt, { tokens, signal }: D
 }
 
 function summarize(receipts: readonly Receipt[], prompt: BenchPrompt): DecodeVariant {
-  const perToken = (time: (decode: Receipt["decode"]) => number) =>
-    spreadOf(receipts.map(({ decode }) => time(decode) / decode.tokens));
   const { answer, decode, density } = receipts[0];
   return {
     found: answersNeedle(answer.text, prompt),
-    tokenMs: perToken((stats) => stats.totalMs),
-    attentionMs: perToken((stats) => stats.attentionMs + stats.selectMs),
+    tokenMs: perToken(receipts, (stats) => stats.totalMs),
+    attentionMs: perToken(receipts, (stats) => stats.attentionMs),
+    selectMs: perToken(receipts, (stats) => stats.selectMs),
     bytesRead: decode.layers.reduce((sum, layer) => sum + layer.bytesRead, 0) / decode.tokens,
     read: density.decodeRead!,
   };
+}
+
+function withSelection(receipts: readonly Receipt[]): Spread {
+  return perToken(receipts, (stats) => stats.attentionMs + stats.selectMs);
+}
+
+function perToken(receipts: readonly Receipt[], time: (decode: Receipt["decode"]) => number): Spread {
+  return spreadOf(receipts.map(({ decode }) => time(decode) / decode.tokens));
 }
 
 async function decodeBaseline(

@@ -12,10 +12,18 @@ export interface BenchPrompt extends NeedlePrompt {
 /** Tokens of an answer: enough for a number of seven digits, whatever the tokenizer. */
 export const ANSWER_TOKENS = 16;
 
+export interface NeedlePromptsOptions extends Pick<BenchHooks, "signal"> {
+  readonly count: number;
+  /** Tokens of the prompt and of what follows it. */
+  readonly length: number;
+  /** Room for what follows the prompt. Default: an answer's. */
+  readonly answerTokens?: number;
+}
+
 /** `count` needle prompts with depths spread evenly over [0, 1] and seeds 1, 2, .... Same tokenizer, same prompts. */
 export async function needlePrompts(
   engine: Engine,
-  { count, length, signal }: { readonly count: number; readonly length: number } & Pick<BenchHooks, "signal">,
+  { count, length, answerTokens = ANSWER_TOKENS, signal }: NeedlePromptsOptions,
 ): Promise<BenchPrompt[]> {
   const sentences = await readSentences(defaultHaystack);
   const prompts: BenchPrompt[] = [];
@@ -23,7 +31,7 @@ export async function needlePrompts(
     const depth = depthOf(index, count);
     const seed = index + 1;
     const encode = (text: string) => engine.encode(text, { signal });
-    const options = { length, answerTokens: ANSWER_TOKENS, depth, seed, sentences };
+    const options = { length, answerTokens, depth, seed, sentences };
     prompts.push({ ...(await buildNeedlePrompt(encode, options)), depth, seed });
   }
   return prompts;
