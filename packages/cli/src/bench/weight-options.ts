@@ -50,6 +50,7 @@ export interface PruneBenchCommandOptions extends JsonOption {
   readonly tokenizer: string;
   readonly layers: number;
   readonly tokens: number;
+  readonly methods?: readonly string[];
 }
 
 const SHIPPED_MODEL = "models/winnow-16m-32k";
@@ -132,6 +133,7 @@ function pruneOptions(command: Command): Command {
     .option("--length <tokens>", "tokens of each", integerOption("--length", 2), 2048)
     .option("--threads <n>", "threads inside an operation", integerOption("--threads", 1), 2)
     .option("--tokenizer <folder>", "model that the tokenizer is taken from", SHIPPED_MODEL)
+    .option("--methods <name,...>", "wanda, sparsegpt; default: both", (text) => text.split(","))
     .option("--layers <n>", "of the projected model", integerOption("--layers", 1), 32)
     .option("--tokens <n>", "calibration tokens of the projected run", integerOption("--tokens", 1), 128 * 2048);
 }

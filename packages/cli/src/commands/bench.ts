@@ -124,8 +124,14 @@ export function benchQualityCommand(options: QualityCommandOptions, context: Com
 }
 
 export function benchPruneCommand(options: PruneBenchCommandOptions, context: CommandContext): Promise<ExitStatus> {
-  const { hidden: hiddenSize, intermediate: intermediateSize, layers, tokens } = options;
-  const sizes = { hiddenSize, intermediateSize, projected: { layers, tokens } };
+  const {
+    hidden: hiddenSize,
+    intermediate: intermediateSize,
+    layers,
+    tokens,
+    methods = benches.pruneMethods,
+  } = options;
+  const sizes = { hiddenSize, intermediateSize, projected: { layers, tokens }, methods };
   return show(options, context, weightTables.pruneTable, (hooks) =>
     benches.benchPrune({ ...options, ...hooks, ...sizes }),
   );

@@ -14,7 +14,7 @@ export { benchMemory, type MemoryBench, type MemoryBenchOptions, type MemoryVari
 export type { AttentionShape } from "./operands.js";
 export { benchPrefill, type PrefillBench, type PrefillBenchOptions } from "./prefill.js";
 export type { DenseSummary, PrefillRun, PrefillSummary, PromptRow } from "./prefill-summary.js";
-export { benchPrune, type PruneBench, type PruneBenchOptions, type PruneMethodRow } from "./prune.js";
+export { benchPrune, type PruneBench, type PruneBenchOptions, type PruneMethodRow, pruneMethods } from "./prune.js";
 export type { ProjectedRun, Projection, PrunedKind } from "./prune-projection.js";
 export { benchQuality, type QualityBench, type QualityBenchOptions } from "./quality.js";
 export {

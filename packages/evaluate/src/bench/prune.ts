@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { WinnowError } from "@winnow/core";
 import { createEngine } from "@winnow/runtime";
 import { resultOfChild } from "./child-output.js";
 import { type Conditions, conditions } from "./conditions.js";
@@ -25,6 +26,8 @@ export interface PruneBenchOptions extends BenchHooks, LayerSizes {
   /** Model folder whose tokenizer the made model takes. */
   readonly tokenizer: string;
   readonly projected: ProjectedRun;
+  /** Some of {@link pruneMethods}. */
+  readonly methods: readonly string[];
 }
 
 export interface PruneMethodRow {
@@ -44,10 +47,10 @@ export interface PruneBench extends LayerSizes {
   readonly rows: readonly PruneMethodRow[];
 }
 
-const methods = [
-  { method: "wanda", hessian: false },
-  { method: "sparsegpt", hessian: true },
-] as const;
+const withHessian: Readonly<Record<string, boolean>> = { wanda: false, sparsegpt: true };
+
+/** Methods whose cost is measured; one with a Hessian takes minutes on matrices of a large model. */
+export const pruneMethods: readonly string[] = Object.keys(withHessian);
 
 /** Share of the progress bar of a method that its matrices take. */
 const MATRICES = 0.5;
@@ -57,14 +60,20 @@ const MATRICES = 0.5;
  * a layer; and from these, time and memory for a whole model.
  */
 export async function benchPrune(options: PruneBenchOptions): Promise<PruneBench> {
-  const { hiddenSize, intermediateSize, sequences, length, projected, threads } = options;
+  const { hiddenSize, intermediateSize, sequences, length, projected, threads, methods } = options;
+  const unknown = methods.find((method) => !pruneMethods.includes(method));
+  if (unknown !== undefined)
+    throw new WinnowError(
+      "ERR_USAGE",
+      `There is no method "${unknown}" in this benchmark. Use some of ${pruneMethods.join(", ")}.`,
+    );
   const folder = mkdtempSync(join(tmpdir(), "winnow-bench-"));
   try {
     options.onProgress?.(0, "making a model of two layers");
     writeTwoLayers(folder, options);
     const rows: PruneMethodRow[] = [];
     let isa = "";
-    for (const { method, hessian } of methods) {
+    for (const method of methods) {
       const hooks = {
         ...(options.signal && { signal: options.signal }),
         onProgress: (share: number, label: string) =>
@@ -73,7 +82,7 @@ export async function benchPrune(options: PruneBenchOptions): Promise<PruneBench
       const { kinds, startBytes, isa: used } = await pruneKinds(method, options, hooks);
       isa = used;
       const tokenSeconds = await calibrationSeconds(folder, method, options, hooks);
-      const projection = projectPruning({ kinds, tokenSeconds, startBytes, hessian }, projected);
+      const projection = projectPruning({ kinds, tokenSeconds, startBytes, hessian: withHessian[method] }, projected);
       rows.push({ method, kinds, tokenMs: 1000 * tokenSeconds, projection });
     }
     const where = conditions({ threads, isa });
