@@ -18,7 +18,7 @@ import { coverVerticalSlash } from "./mask-vertical-slash.js";
  * Query blocks have {@link QUERY_BLOCK} rows; where the rows of such a block would need different key lists (`blocks` and `ranges` masks whose
  * block size is not a multiple of it), they have gcd(blockSize, QUERY_BLOCK) rows. That costs one list per row for an odd block size.
  *
- * All forms lower exactly, except that a vertical-slash mask becomes MInference's 64 x 64 cover, a superset ({@link coverVerticalSlash}).
+ * All forms lower exactly, except that a vertical-slash mask becomes MInference's 64 x 64 cover, a superset (`coverVerticalSlash`).
  * Ranges end at the last row of their query block or before.
  *
  * Throws ERR_KERNEL_UNSUPPORTED for an exact vertical-slash mask, which has no compact canonical form; use {@link keeps}.

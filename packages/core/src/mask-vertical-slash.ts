@@ -106,7 +106,7 @@ export interface VerticalSlashBlocks {
 }
 
 /**
- * {@link coverVerticalSlash} in the reference's layout: token offsets of key blocks, which may overrun the diagonal and n by less than a block.
+ * `coverVerticalSlash` in the reference's layout: token offsets of key blocks, which may overrun the diagonal and n by less than a block.
  * `columns` ascending key indices, `slashes` descending offsets (query - key).
  */
 export function verticalSlashBlocks(
