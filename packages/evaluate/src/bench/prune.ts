@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { WinnowError } from "@winnow/core";
 import { createEngine } from "@winnow/runtime";
 import { resultOfChild } from "./child-output.js";
 import { type Conditions, conditions } from "./conditions.js";
+import { checkMethods } from "./known-methods.js";
 import type { BenchHooks } from "./measure.js";
 import type { PruneChildJob, PruneChildResult } from "./prune-child.js";
 import {
@@ -61,12 +61,7 @@ const MATRICES = 0.5;
  */
 export async function benchPrune(options: PruneBenchOptions): Promise<PruneBench> {
   const { hiddenSize, intermediateSize, sequences, length, projected, threads, methods } = options;
-  const unknown = methods.find((method) => !pruneMethods.includes(method));
-  if (unknown !== undefined)
-    throw new WinnowError(
-      "ERR_USAGE",
-      `There is no method "${unknown}" in this benchmark. Use some of ${pruneMethods.join(", ")}.`,
-    );
+  checkMethods(methods, pruneMethods);
   const folder = mkdtempSync(join(tmpdir(), "winnow-bench-"));
   try {
     options.onProgress?.(0, "making a model of two layers");

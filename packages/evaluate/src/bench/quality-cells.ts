@@ -1,5 +1,6 @@
 import { WinnowError } from "@winnow/core";
 import type { PipelineInput } from "@winnow/runtime";
+import { checkMethods } from "./known-methods.js";
 
 type Weights = NonNullable<PipelineInput["weights"]>;
 
@@ -89,12 +90,7 @@ export function qualityCells(
   settings: readonly QualitySetting[],
   selected: readonly number[],
 ): QualityCell[] {
-  const unknown = methods.find((method) => !qualityMethods.includes(method));
-  if (unknown !== undefined)
-    throw new WinnowError(
-      "ERR_USAGE",
-      `There is no method "${unknown}" in this benchmark. Use some of ${qualityMethods.join(", ")}.`,
-    );
+  checkMethods(methods, qualityMethods);
   return qualityMethods
     .filter((method) => methods.includes(method))
     .flatMap((method): QualityCell[] => {
