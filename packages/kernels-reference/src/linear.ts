@@ -30,17 +30,17 @@ export const linear: DenseOperations["linear"] = (x, rows, weight, out, accumula
 /** Adds the product with the whole matrix to `out`. */
 function multiplyRows(x: Float32Array, rows: number, weight: LinearWeight, out: Float32Array): number {
   const { inFeatures, outFeatures, bias } = weight;
-  // Padded to a multiple of the row block, so that the inner loop has one form.
-  const activations = new Float32Array(Math.ceil(rows / ROW_BLOCK) * ROW_BLOCK * inFeatures);
-  activations.set(x.subarray(0, rows * inFeatures));
+  const activations = x.slice(0, rows * inFeatures);
   const { readRow, factor } = operandsOf(weight, activations);
   const weightRow = new Float32Array(inFeatures);
   const sums = new Float64Array(ROW_BLOCK);
   for (let o = 0; o < outFeatures; o++) {
     readRow(o, weightRow);
     for (let r = 0; r < rows; r += ROW_BLOCK) {
-      dotRows(activations, r * inFeatures, weightRow, sums);
-      for (let k = r; k < Math.min(rows, r + ROW_BLOCK); k++) {
+      const end = Math.min(rows, r + ROW_BLOCK);
+      if (end - r === ROW_BLOCK) dotRows(activations, r * inFeatures, weightRow, sums);
+      else for (let k = r; k < end; k++) sums[k - r] = dotRow(activations, k * inFeatures, weightRow);
+      for (let k = r; k < end; k++) {
         out[k * outFeatures + o] += factor(k, o) * sums[k - r] + (bias ? bias[o] : 0);
       }
     }
@@ -63,6 +63,13 @@ function dotRows(x: Float32Array, start: number, weightRow: Float32Array, sums: 
   sums[1] = sum1;
   sums[2] = sum2;
   sums[3] = sum3;
+}
+
+/** The same sum as in `dotRows`, term by term. */
+function dotRow(x: Float32Array, start: number, weightRow: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < weightRow.length; i++) sum += x[start + i] * weightRow[i];
+  return sum;
 }
 
 function checkRows(x: Float32Array, rows: number, weight: LinearWeight, out: Float32Array, sparseRows: number): void {

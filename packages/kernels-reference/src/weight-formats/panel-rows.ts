@@ -8,8 +8,8 @@ const together: Record<FloatDtype | "int8", number> = { f32: 1, bf16: 2, int8: 4
 /** The stored numbers of output feature `o`, as many as `row` holds. */
 export function readPanelRow(dtype: FloatDtype | "int8", panels: Numbers, o: number, row: Numbers): void {
   const width = together[dtype];
-  const first = firstPlace(width, o, row.length);
-  for (let i = 0, step = first; i < row.length; step += PANEL * width) {
+  const stride = PANEL * width;
+  for (let i = 0, step = firstPlace(width, o, row.length); i < row.length; step += stride) {
     for (let t = 0; t < width && i < row.length; t++, i++) row[i] = panels[step + t];
   }
 }
@@ -17,8 +17,8 @@ export function readPanelRow(dtype: FloatDtype | "int8", panels: Numbers, o: num
 /** The inverse of {@link readPanelRow}. */
 export function writePanelRow(dtype: FloatDtype | "int8", panels: Numbers, o: number, row: Numbers): void {
   const width = together[dtype];
-  const first = firstPlace(width, o, row.length);
-  for (let i = 0, step = first; i < row.length; step += PANEL * width) {
+  const stride = PANEL * width;
+  for (let i = 0, step = firstPlace(width, o, row.length); i < row.length; step += stride) {
     for (let t = 0; t < width && i < row.length; t++, i++) panels[step + t] = row[i];
   }
 }
