@@ -20,6 +20,7 @@ export * from "./number-selection.js";
 export * from "./operations.js";
 export * from "./option-file.js";
 export * from "./options.js";
+export * from "./packed-rows.js";
 export * from "./plugin.js";
 export * from "./tensor.js";
 export * from "./tune.js";

@@ -7,6 +7,7 @@ export type OperationName =
   | "linear"
   | "prefillAttention"
   | "decodeAttention"
+  | "packedAttention"
   | "elementwise"
   | "cache"
   | "primitives"
@@ -17,6 +18,7 @@ export const operationMethods = {
   linear: ["packWeight", "encodeWeight", "decodeWeight", "linear", "gatedLinear"],
   prefillAttention: ["prefillAttention"],
   decodeAttention: ["decodeAttention"],
+  packedAttention: ["packTokens", "packedAttention"],
   elementwise: ["embed", "rmsNorm", "rope", "gatedActivation", "add"],
   cache: ["storeTokens", "gatherTokens"],
   primitives: [

@@ -1,5 +1,6 @@
 import type { DensePanelWeight, DenseWeight, GatedRowsWeight, LinearWeight, WeightTarget } from "./linear-weight.js";
 import type { Mask } from "./mask.js";
+import type { KeptElements, PackedRows } from "./packed-rows.js";
 import type { FloatData, FloatDtype, HeadTensor } from "./tensor.js";
 
 /**
@@ -102,6 +103,16 @@ export interface AttentionOperations {
    * over query heads.
    */
   decodeAttention(task: DecodeAttention): AttentionCost;
+
+  /**
+   * Writes the kept elements of all rows of `source` `[hKv, n, d]` (of the same type as `target`) to tokens [start, start + n) of `target`. O(n * hKv * d).
+   */
+  packTokens(source: HeadTensor, elements: KeptElements, target: PackedRows, start: number): void;
+
+  /**
+   * As `decodeAttention` over all cached tokens, the oldest of which are packed: only their stored elements are read. O(h * (tokens * d)).
+   */
+  packedAttention(task: PackedAttention): AttentionCost;
 }
 
 export interface PrefillAttention {
@@ -136,6 +147,22 @@ export interface DecodeAttention {
   readonly lengths?: Int32Array;
   /** `[h, k.length]`: receives the scaled scores q.k of every token read densely (only without `tokens`). */
   readonly scores?: Float32Array;
+  /** `[h]`. */
+  readonly logSumExp?: Float32Array;
+}
+
+export interface PackedAttention {
+  /** `[h, 1, d]`, float32. */
+  readonly q: HeadTensor;
+  /** The first tokens of the cache; as many of K as of V, at least one. They may keep different numbers of elements. */
+  readonly packedK: PackedRows;
+  readonly packedV: PackedRows;
+  /** `[hKv, length, d]`: the tokens that follow, at least one, of the same type as the packed ones. */
+  readonly k: HeadTensor;
+  readonly v: HeadTensor;
+  /** `[h, 1, d]`, float32. */
+  readonly out: HeadTensor;
+  readonly scale: number;
   /** `[h]`. */
   readonly logSumExp?: Float32Array;
 }
