@@ -3,7 +3,10 @@ import { listOptions } from "../../packages/core/dist/index.js";
 
 const groups = [
   ["Maskers: what attention over the prompt computes", ({ kind }) => ["masker", "block-scorer"].includes(kind)],
-  ["KV pruners: what decoding reads and keeps", ({ kind }) => ["kv-pruner", "evict-scorer"].includes(kind)],
+  [
+    "KV pruners: what decoding reads and keeps",
+    ({ kind }) => ["kv-pruner", "evict-scorer", "element-scorer"].includes(kind),
+  ],
   ["Weight sparsifiers", ({ kind }) => ["weight-sparsifier", "weight-scorer"].includes(kind)],
   ["Kernels", ({ kind }) => kind === "kernel"],
 ];

@@ -6,9 +6,9 @@ import { root } from "./workspace.mjs";
 
 /** What a plugin author meets, page by page. */
 const contractSections = [
-  ["Declare a plugin", ["plugin.ts", "options.ts", "inner-plugins.ts", "model-shape.ts"]],
+  ["Declare a plugin", ["manifest.ts", "plugin.ts", "options.ts", "inner-plugins.ts", "model-shape.ts"]],
   ["Maskers", ["masker.ts", "block-scorer.ts", "mask.ts"]],
-  ["KV pruners", ["kv-pruner.ts", "evict-scorer.ts"]],
+  ["KV pruners", ["kv-pruner.ts", "evict-scorer.ts", "element-scorer.ts", "packed-rows.ts"]],
   [
     "Weights",
     ["weight-sparsifier.ts", "weight-scorer.ts", "weight-context.ts", "linear-weight.ts", "channel-weights.ts"],

@@ -1,6 +1,7 @@
 export * from "./block-scorer.js";
 export * from "./channel-weights.js";
 export * from "./compare.js";
+export * from "./element-scorer.js";
 export * from "./errors.js";
 export * from "./evict-scorer.js";
 export * from "./fixture.js";
@@ -9,6 +10,7 @@ export * from "./kernel.js";
 export * from "./kv-pruner.js";
 export * from "./layer-entries.js";
 export * from "./linear-weight.js";
+export * from "./manifest.js";
 export * from "./mask.js";
 export * from "./mask-algebra.js";
 export * from "./mask-fixture.js";

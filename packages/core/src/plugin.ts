@@ -3,15 +3,13 @@ import { WinnowError } from "./errors.js";
 import type { FixtureRunner } from "./fixture.js";
 import type { InnerPlugins } from "./inner-plugins.js";
 import type { KernelPackage } from "./kernel.js";
-import type { EvictScorer, KvPruner } from "./kv-pruner.js";
+import type { ElementScorer, EvictScorer, KvPruner } from "./kv-pruner.js";
+import { isPluginId, pluginKinds } from "./manifest.js";
 import type { BlockScorer, Masker } from "./masker.js";
 import type { ModelShape } from "./model-shape.js";
 import { listOptions } from "./options.js";
 import type { TuneContext, TuneResult } from "./tune.js";
 import type { WeightScorer, WeightSparsifier } from "./weight-sparsifier.js";
-
-/** Version of the contracts in this package; a plugin's manifest names the one it was written for. */
-export const CONTRACT_VERSION = 1;
 
 /** Kinds of plugins with what `create` of each returns. */
 export interface PluginKinds {
@@ -19,25 +17,13 @@ export interface PluginKinds {
   "block-scorer": BlockScorer;
   "kv-pruner": KvPruner;
   "evict-scorer": EvictScorer;
+  "element-scorer": ElementScorer;
   "weight-sparsifier": WeightSparsifier;
   "weight-scorer": WeightScorer;
   kernel: KernelPackage;
 }
 
 export type PluginKind = keyof PluginKinds;
-
-export const pluginKinds: readonly PluginKind[] = [
-  "masker",
-  "block-scorer",
-  "kv-pruner",
-  "evict-scorer",
-  "weight-sparsifier",
-  "weight-scorer",
-  "kernel",
-];
-
-/** Ids that no plugin can have: they stand for no plugin in a configuration, or for kernel packages that need none. */
-export const reservedPluginIds: readonly string[] = ["dense", "none", "auto", "native", "onnx", "reference"];
 
 export interface PluginDefinition<Kind extends PluginKind = PluginKind, Schema extends z.ZodObject = z.ZodObject> {
   /** Kebab-case; equal to folder, YAML name, doc page and test title. */
@@ -90,7 +76,7 @@ export interface Tuner {
 export function definePlugin<Kind extends PluginKind, Schema extends z.ZodObject>(
   definition: PluginDefinition<Kind, Schema>,
 ): PluginDefinition<Kind, Schema> {
-  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(definition.id)) {
+  if (!isPluginId(definition.id)) {
     throw new WinnowError("ERR_PLUGIN_INVALID", `Plugin id must be kebab-case, got ${JSON.stringify(definition.id)}.`);
   }
   if (!pluginKinds.includes(definition.kind)) {

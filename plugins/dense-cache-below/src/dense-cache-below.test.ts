@@ -1,9 +1,11 @@
-import type { DecodeContext, InnerPlugins, KvPruner, PrefillEndContext, ReadPlan } from "@winnow/core";
+import type { CompressContext, DecodeContext, InnerPlugins, KvPruner, PrefillEndContext, ReadPlan } from "@winnow/core";
 import { describe, expect, it } from "vitest";
 import plugin from "./index.js";
 
 const model = { layers: 1, queryHeads: 2, kvHeads: 1, headDim: 4, contextLength: 512 };
 const kept = { indices: Int32Array.of(0), offsets: Int32Array.of(0, 1) };
+const elements = { kept: 1, indices: Uint16Array.of(0) };
+const packed = { count: 1, k: elements, v: elements };
 const lists: ReadPlan = {
   read: "lists",
   lists: { indices: Int32Array.of(0, 1), offsets: Int32Array.of(0, 1, 2) },
@@ -28,6 +30,10 @@ function logging(plan: ReadPlan): KvPruner<string[]> {
     afterAttention(_, state) {
       state.push("afterAttention");
       return kept;
+    },
+    compress(_, state) {
+      state.push("compress");
+      return packed;
     },
   };
 }
@@ -68,7 +74,8 @@ describe("dense-cache-below", () => {
     pruner.select?.(at(6), second);
     pruner.observe?.(at(5), first, Float32Array.of(1, 2));
     expect(pruner.afterAttention?.(at(5), first)).toBe(kept);
-    expect(first).toEqual(["afterPrefill", "select 5", "observe 1,2", "afterAttention"]);
+    expect(pruner.compress?.({} as CompressContext, first)).toBe(packed);
+    expect(first).toEqual(["afterPrefill", "select 5", "observe 1,2", "afterAttention", "compress"]);
     expect(second).toEqual(["select 6"]);
   });
 

@@ -25,5 +25,6 @@ export function denseCacheBelow(tokens: number, inner: KvPruner, { plugin }: Plu
     },
     ...(inner.observe && { observe: (context, state, scores) => inner.observe!(context, state, scores) }),
     ...(inner.afterAttention && { afterAttention: (context, state) => inner.afterAttention!(context, state) }),
+    ...(inner.compress && { compress: (context, state) => inner.compress!(context, state) }),
   };
 }

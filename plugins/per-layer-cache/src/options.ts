@@ -1,7 +1,7 @@
 import { defineOptions, layerEntryOptions, type OptionsOf } from "@winnow/core";
 
 export const options = defineOptions(
-  layerEntryOptions(["kv-pruner", "evict-scorer"], {
+  layerEntryOptions(["kv-pruner", "evict-scorer", "element-scorer"], {
     name: "KV pruner",
     without: "they read and keep the whole cache",
   }),

@@ -1,4 +1,5 @@
 import {
+  type CompressContext,
   type DecodeContext,
   elementAt,
   type InnerPlugins,
@@ -11,6 +12,8 @@ import plugin from "./index.js";
 
 const model = { layers: 4, queryHeads: 1, kvHeads: 1, headDim: 1, contextLength: 512 };
 const kept = { indices: Int32Array.of(0), offsets: Int32Array.of(0, 1) };
+const elements = { kept: 1, indices: Uint16Array.of(0) };
+const packed = { count: 1, k: elements, v: elements };
 
 /** A pruner that logs its hooks in its state; option `queries` is what it wants to see of the prompt. */
 function logging(name: string, queries?: number): KvPruner<string[]> {
@@ -32,6 +35,10 @@ function logging(name: string, queries?: number): KvPruner<string[]> {
       state.push(`afterAttention ${layer}`);
       return kept;
     },
+    compress({ layer }, state) {
+      state.push(`compress ${layer}`);
+      return packed;
+    },
   };
 }
 
@@ -43,6 +50,7 @@ const plugins = {
 const create = (options: object) => plugin.create(plugin.options.parse(options), model, plugins);
 const statesOf = (state: unknown) => (state as { inner: unknown[] }).inner;
 const at = (layer: number) => ({ layer }) as DecodeContext;
+const compressAt = (layer: number) => ({ layer }) as CompressContext;
 
 /** The end of a prompt whose last queries are 0, 1, ... count - 1. */
 const promptEnd = (layer: number, count: number) =>
@@ -69,8 +77,14 @@ describe("per-layer-cache", () => {
       expect(pruner.select?.(at(layer), state)).toEqual({ read: "all", scores: true });
       pruner.observe?.(at(layer), state, Float32Array.of(layer));
       expect(pruner.afterAttention?.(at(layer), state)).toBe(kept);
+      expect(pruner.compress?.(compressAt(layer), state)).toBe(packed);
     }
-    const log = (layer: number) => [`select ${layer}`, `observe ${layer}: ${layer}`, `afterAttention ${layer}`];
+    const log = (layer: number) => [
+      `select ${layer}`,
+      `observe ${layer}: ${layer}`,
+      `afterAttention ${layer}`,
+      `compress ${layer}`,
+    ];
     expect(statesOf(state)).toEqual([
       ["a", ...log(0)],
       ["b", ...log(1)],
@@ -107,6 +121,7 @@ describe("per-layer-cache", () => {
       expect(pruner.afterPrefill?.(promptEnd(layer, 0), state)).toBeUndefined();
       expect(pruner.select?.(at(layer), state)).toEqual({ read: "all" });
       expect(pruner.afterAttention?.(at(layer), state)).toBeUndefined();
+      expect(pruner.compress?.(compressAt(layer), state)).toBeUndefined();
     }
   });
 

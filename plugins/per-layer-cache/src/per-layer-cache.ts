@@ -46,6 +46,7 @@ export function perLayerCache(
     },
     afterAttention: (context, state) =>
       prunerOf(context.layer)?.afterAttention?.(context, stateOf(context.layer, state)),
+    compress: (context, state) => prunerOf(context.layer)?.compress?.(context, stateOf(context.layer, state)),
   };
 }
 

@@ -18,7 +18,7 @@ export function pipelineJsonSchema(plugins: readonly PluginDefinition[]): Json {
   for (const section of sections(schema, "prefill"))
     addTo(section, "masker", ["masker", "block-scorer"], { const: "dense", description: "Plain causal attention." });
   for (const section of sections(schema, "decode"))
-    addTo(section, "kvPruner", ["kv-pruner", "evict-scorer"], {
+    addTo(section, "kvPruner", ["kv-pruner", "evict-scorer", "element-scorer"], {
       const: "none",
       description: "Read and keep the whole cache.",
     });

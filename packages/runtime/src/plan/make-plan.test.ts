@@ -184,7 +184,7 @@ describe("makePlan: what it refuses, with the place", () => {
     [
       "a masker as KV pruner",
       "decode: { kvPruner: minference }",
-      'must name a plugin of kind kv-pruner or evict-scorer, got "minference", which is a masker.',
+      'must name a plugin of kind kv-pruner or evict-scorer or element-scorer, got "minference", which is a masker.',
       "2:21  [ERR_PLAN_CONFLICT]",
     ],
     [

@@ -6,7 +6,7 @@ import type { PlannedModel, PlannedPruner } from "./plan.js";
 import { refuseOptions, select } from "./plan-prefill.js";
 import { choosePlugin, type PluginChoice, plannedInner } from "./plugin-choice.js";
 
-const prunerKinds: readonly PluginKind[] = ["kv-pruner", "evict-scorer"];
+const prunerKinds: readonly PluginKind[] = ["kv-pruner", "evict-scorer", "element-scorer"];
 
 export interface DecodePlan {
   readonly pruners: readonly PlannedPruner[];

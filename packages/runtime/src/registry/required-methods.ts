@@ -6,6 +6,7 @@ export const requiredMethods: Readonly<Record<PluginKind, readonly string[]>> = 
   "block-scorer": ["score"],
   "kv-pruner": ["createState"],
   "evict-scorer": ["budget", "score"],
+  "element-scorer": ["kept", "score"],
   "weight-sparsifier": ["sparsify"],
   "weight-scorer": ["score"],
   kernel: ["available", "load"],

@@ -1,5 +1,6 @@
 import {
   type BlockScorer,
+  type ElementScorer,
   type EvictScorer,
   type InnerPlugins,
   type KvPruner,
@@ -8,6 +9,7 @@ import {
   maskerFromBlockScorer,
   type PluginDefinition,
   type PluginReference,
+  prunerFromElementScorer,
   prunerFromEvictScorer,
   sparsifierFromScorer,
   type WeightScorer,
@@ -41,7 +43,9 @@ export class PluginFactory {
   kvPruner({ plugin, options }: PluginReference, inner: PrunerRecords): KvPruner {
     const definition = this.definitionOf(plugin);
     const made = this.make(definition, options, { pruners: inner });
-    return definition.kind === "evict-scorer" ? prunerFromEvictScorer(made as EvictScorer) : (made as KvPruner);
+    if (definition.kind === "evict-scorer") return prunerFromEvictScorer(made as EvictScorer);
+    if (definition.kind === "element-scorer") return prunerFromElementScorer(made as ElementScorer);
+    return made as KvPruner;
   }
 
   weightSparsifier({ plugin, options }: PluginReference): WeightSparsifier {
