@@ -23,7 +23,13 @@ export function checkCount(operation: string, argument: string, value: number, m
   check(Number.isSafeInteger(value) && value >= minimum, operation, argument, `be an integer >= ${minimum}`, value);
 }
 
-type ArrayType = typeof Float32Array | typeof Int32Array | typeof Uint32Array | typeof Uint16Array | typeof Int8Array;
+type ArrayType =
+  | typeof Float32Array
+  | typeof Int32Array
+  | typeof Uint32Array
+  | typeof Uint16Array
+  | typeof Int8Array
+  | typeof Uint8Array;
 
 export function checkArray(operation: string, argument: string, array: unknown, type: ArrayType, length: number): void {
   const fits = array instanceof type && array.length >= length;

@@ -12,6 +12,7 @@ export const referenceKernels: KernelPackage = {
     { operation: "linear", formats, dtypes },
     { operation: "prefillAttention", formats: ["dense", "band", "blocks", "vertical-slash", "ranges"], dtypes },
     { operation: "decodeAttention", dtypes },
+    { operation: "packedAttention", dtypes },
     { operation: "elementwise", dtypes },
     { operation: "cache", dtypes },
     { operation: "primitives", dtypes },

@@ -5,6 +5,8 @@ import { elementwiseOperations } from "./elementwise.js";
 import { gatedLinear } from "./gated-linear.js";
 import { linear } from "./linear.js";
 import { linearAlgebra } from "./linear-algebra.js";
+import { packedAttention } from "./packed-attention.js";
+import { packTokens } from "./packed-rows.js";
 import { prefillAttention } from "./prefill-attention.js";
 import { primitives } from "./primitives.js";
 import { weightOperations } from "./weight-formats/index.js";
@@ -23,6 +25,8 @@ export function createReference(): Operations & { readonly name: "reference" } {
     ...cacheOperations,
     prefillAttention,
     decodeAttention,
+    packTokens,
+    packedAttention,
     ...primitives,
     ...linearAlgebra,
   };

@@ -6,6 +6,7 @@ import { elementwiseSuite } from "./conformance/elementwise.js";
 import { linearSuite } from "./conformance/linear.js";
 import { linearAlgebraSuite } from "./conformance/linear-algebra.js";
 import { allFormats } from "./conformance/malformed-weights.js";
+import { packedAttentionSuite } from "./conformance/packed-attention.js";
 import { prefillAttentionSuite } from "./conformance/prefill-attention.js";
 import { primitivesSuite } from "./conformance/primitives.js";
 
@@ -18,6 +19,7 @@ const suites: Record<OperationName, (operations: LoadedOperations, formats: read
   cache: cacheSuite,
   prefillAttention: prefillAttentionSuite,
   decodeAttention: decodeAttentionSuite,
+  packedAttention: packedAttentionSuite,
   primitives: primitivesSuite,
   linearAlgebra: linearAlgebraSuite,
 };

@@ -3,6 +3,7 @@ import { attemptAsync, requireThat } from "./check.js";
 import { attentionCases } from "./kernel-cases/attention.js";
 import { denseCases } from "./kernel-cases/dense.js";
 import { linearCases } from "./kernel-cases/linear.js";
+import { packedCases } from "./kernel-cases/packed.js";
 import { primitiveCases } from "./kernel-cases/primitives.js";
 import { reference } from "./masker-run.js";
 
@@ -44,6 +45,8 @@ function casesOf({ operation, dtypes, formats }: KernelDescriptor): KernelCase[]
     case "prefillAttention":
     case "decodeAttention":
       return attentionCases(operation, formats ?? ["dense"], dtypes);
+    case "packedAttention":
+      return packedCases(dtypes);
     case "elementwise":
     case "cache":
       return denseCases(operation, dtypes);
