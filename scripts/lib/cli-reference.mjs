@@ -17,7 +17,7 @@ export async function cliPage() {
 }
 
 /** The program that the command builds, caught before it would parse the arguments of this process. */
-async function readProgram() {
+export async function readProgram() {
   const commander = createRequire(join(cli, "package.json")).resolve("commander");
   const { Command } = await import(pathToFileURL(join(commander, "../esm.mjs")).href);
   const { parseAsync } = Command.prototype;

@@ -46,7 +46,15 @@ function statusOf(marks: readonly string[]): number {
   return Number(marks.find((mark) => mark.startsWith("status="))?.slice("status=".length) ?? 0);
 }
 
-function* fencedBlocks(markdown: string) {
+/** A fence and what stands in it: ```` ```LANGUAGE MARKS ````. */
+export interface FencedBlock {
+  readonly line: number;
+  readonly language: string;
+  readonly marks: readonly string[];
+  readonly text: string;
+}
+
+export function* fencedBlocks(markdown: string): Generator<FencedBlock> {
   const fence = /^```(\w*)[ \t]*([^\n]*)\n([\s\S]*?)^```$/gm;
   for (const { index, 1: language, 2: marks, 3: text } of markdown.matchAll(fence)) {
     const line = markdown.slice(0, index).split("\n").length;
@@ -92,6 +100,11 @@ export async function follow(example: Example, folder: string): Promise<string> 
   const { status, output } = await shell(example.command, folder);
   if (status === example.status) return output;
   throw new Error(`line ${example.line}: exit status ${status}, expected ${example.status}:\n${output}`);
+}
+
+/** What a command prints on both streams in such a folder. Rejects where it does not end with status 0. */
+export function runIn(folder: string, command: string): Promise<string> {
+  return follow({ kind: "run", line: 1, command, status: 0 }, folder);
 }
 
 /** Both streams in one; npx without the seconds that it takes to find out that a tool is installed. */
