@@ -17,7 +17,7 @@ const outputs = {
   "schemas/receipt.schema.json": json(receiptJsonSchema()),
   "docs/errors.md": errorsPage(),
   "docs/methods.md": methodsPage(plugins),
-  "docs/cli.md": await cliPage(),
+  "docs/cli.md": cliPage(),
   ...referencePages(),
   "README.md": withSection(
     read("README.md"),

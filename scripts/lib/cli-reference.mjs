@@ -1,37 +1,13 @@
 // docs/cli.md, from the definitions of the commands.
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { root } from "./workspace.mjs";
+import { createProgram } from "../../packages/cli/dist/program.js";
 
-const cli = join(root, "packages/cli");
-
-export async function cliPage() {
-  const program = await readProgram();
-  const commands = leaves(program);
+export function cliPage() {
+  const commands = leaves(createProgram(async () => {}));
   const intro = `# Command line\n\nGenerated from the definitions of the commands by \`node scripts/generate.mjs\`. \`npx winnow COMMAND --help\` prints the same.\n\nResults go to standard output, progress and notices to standard error. Exit status: 0 done, 1 a check found a difference, 2 an error (with its [code](errors.md)), 130 stopped by Ctrl-C.\n`;
   const table = commands.map(
     (command) => `| [\`${nameOf(command)}\`](#${anchor(nameOf(command))}) | ${descriptionOf(command)} |`,
   );
   return `${intro}\n| command | what it does |\n| --- | --- |\n${table.join("\n")}\n\n${commands.map(commandText).join("\n")}`;
-}
-
-/** The program that the command builds, caught before it would parse the arguments of this process. */
-export async function readProgram() {
-  const commander = createRequire(join(cli, "package.json")).resolve("commander");
-  const { Command } = await import(pathToFileURL(join(commander, "../esm.mjs")).href);
-  const { parseAsync } = Command.prototype;
-  let program;
-  Command.prototype.parseAsync = async function () {
-    program = this;
-    return this;
-  };
-  try {
-    await import(pathToFileURL(join(cli, "dist/main.js")).href);
-  } finally {
-    Command.prototype.parseAsync = parseAsync;
-  }
-  return program;
 }
 
 /** Commands that do something, without those that only hold others. */

@@ -1,11 +1,11 @@
 // Reads a JSON list of command lines of winnow, each a list of words, and writes a list of what is wrong with each: "" if it would run. Runs none of them.
 import { readFileSync } from "node:fs";
-import { readProgram } from "./cli-reference.mjs";
+import { createProgram } from "../../packages/cli/dist/program.js";
 
 /** Thrown where the action of a command would start, after all of its arguments and options were accepted. */
 const accepted = new Error("accepted");
 
-const program = await readProgram();
+const program = createProgram(async () => {});
 program.hook("preAction", () => {
   throw accepted;
 });

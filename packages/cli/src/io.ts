@@ -1,6 +1,5 @@
-import { WinnowError } from "@winnow/core";
-import { SingleBar } from "cli-progress";
-import Table from "cli-table3";
+import { createRequire } from "node:module";
+import { WinnowError } from "@winnow/core/errors";
 
 /** Results go to standard output; progress and notices to standard error, so that `--json` output can be piped. */
 export function print(text: string): void {
@@ -15,12 +14,6 @@ export function notice(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const made = new Table({ head: [...head], style: { head: [], border: [], compact: true } });
-  made.push(...rows.map((row) => row.map(String)));
-  return made.toString();
-}
-
 export interface Progress {
   update(share: number, label: string): void;
   stop(): void;
@@ -31,6 +24,7 @@ const silent: Progress = { update() {}, stop() {} };
 /** A bar with share and remaining time on a terminal; nothing where standard error is not one. */
 export function startProgress(title: string): Progress {
   if (!process.stderr.isTTY) return silent;
+  const { SingleBar } = createRequire(import.meta.url)("cli-progress") as typeof import("cli-progress");
   const bar = new SingleBar({
     format: `${title} {bar} {percentage}% | {label} | {duration_formatted}, about {eta_formatted} left`,
     stream: process.stderr,

@@ -1,6 +1,5 @@
+// Imports types only, so that programs which read manifests load no schemas (`@winnow/core/manifest`).
 import type { PluginKind } from "./plugin.js";
-
-// Loads nothing else (`@winnow/core/manifest`): what is installed is read from manifests, before any plugin and its schemas are needed.
 
 /** Version of the contracts in this package; a plugin's manifest names the one it was written for. */
 export const CONTRACT_VERSION = 1;

@@ -1,4 +1,4 @@
-import { reservedPluginIds, WinnowError } from "@winnow/core";
+import { isPluginId, reservedPluginIds, WinnowError } from "@winnow/core";
 
 const PREFIX = "winnow-plugin-";
 
@@ -17,7 +17,7 @@ export function parsePluginName(given: string): PluginName {
   const [, scope = "", base] = /^(@[^/]*\/)?(.*)$/s.exec(given)!;
   const id = base.startsWith(PREFIX) ? base.slice(PREFIX.length) : base;
   const packageName = `${scope}${PREFIX}${id}`;
-  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(id)) {
+  if (!isPluginId(id)) {
     throw badName(given, `"${id}" must be lower-case words joined by hyphens, such as my-masker`);
   }
   if (scope !== "" && !/^@[a-z0-9~-][a-z0-9._~-]*\/$/.test(scope)) {

@@ -9,7 +9,7 @@ import type {
   ResponsivenessBench,
 } from "@winnow/evaluate/bench";
 import { mebibytes, percent, type Receipt } from "@winnow/runtime";
-import { table } from "../io.js";
+import { table } from "../table.js";
 import { duration, met, ratio, shape, spread } from "./format.js";
 
 export const LEGEND = "Values are medians (smallest..largest); ratios are taken round by round.";

@@ -1,6 +1,6 @@
-import { WinnowError } from "@winnow/core";
+import { WinnowError } from "@winnow/core/errors";
 import type { WeightShape } from "@winnow/evaluate/bench";
-import { type Command, Option } from "commander";
+import { type Command, Option } from "../commander.js";
 import { addSharedOptions, type SharedOptions } from "../commands/shared-options.js";
 import { integerOption } from "../io.js";
 import type { Start } from "./options.js";

@@ -9,7 +9,7 @@ import {
   type WeightsSection,
 } from "@winnow/evaluate/bench";
 import { mebibytes, percent } from "@winnow/runtime";
-import { table } from "../io.js";
+import { table } from "../table.js";
 import { duration, met, ratio, spread } from "./format.js";
 import { kernelConditions, LEGEND } from "./tables.js";
 

@@ -1,4 +1,4 @@
-import { WinnowError } from "@winnow/core";
+import { WinnowError } from "@winnow/core/errors";
 
 /** `name=value` arguments; values are JSON where they parse as such, else text. */
 export function parseAssignments(list: readonly string[]): Record<string, unknown> {

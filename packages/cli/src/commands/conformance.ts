@@ -6,11 +6,13 @@ import {
   pluginKinds,
   WinnowError,
 } from "@winnow/core";
-import { PluginRegistry } from "@winnow/runtime";
+import type { PluginRegistry } from "@winnow/runtime/registry";
 import type { CheckResult } from "@winnow/testkit/conformance";
 import type { CommandContext, ExitStatus } from "../context.js";
-import { print, printJson, startProgress, table } from "../io.js";
+import { print, printJson, startProgress } from "../io.js";
+import { table } from "../table.js";
 import { parseAssignments } from "./assignments.js";
+import { openRegistry } from "./open-registry.js";
 
 export interface ConformanceCommandOptions {
   readonly json?: boolean;
@@ -24,7 +26,7 @@ export async function conformanceCommand(
   { signal }: CommandContext,
 ): Promise<ExitStatus> {
   const options = parseAssignments(given.option);
-  const registry = new PluginRegistry({ folder: process.cwd(), anyPath: true });
+  const registry = openRegistry();
   const definition = await find(registry, reference, pluginKinds);
   checkOptions(definition, options);
   const plugins = await innerPlugins(registry, definition, options);

@@ -11,7 +11,8 @@ import {
   readConfig,
 } from "@winnow/runtime";
 import type { CommandContext, ExitStatus } from "../context.js";
-import { notice, print, printJson, startProgress, table } from "../io.js";
+import { notice, print, printJson, startProgress } from "../io.js";
+import { table } from "../table.js";
 import { type SharedOptions, setsOf } from "./shared-options.js";
 
 export interface EvalOptions extends SharedOptions {

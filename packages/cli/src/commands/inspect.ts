@@ -14,7 +14,8 @@ import {
   weightReport,
 } from "@winnow/models";
 import type { CommandContext, ExitStatus } from "../context.js";
-import { print, printJson, startProgress, table } from "../io.js";
+import { print, printJson, startProgress } from "../io.js";
+import { table } from "../table.js";
 
 export interface InspectOptions {
   readonly json?: boolean;

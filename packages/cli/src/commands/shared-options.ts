@@ -1,5 +1,5 @@
 import { delimiter, resolve } from "node:path";
-import type { Command } from "commander";
+import type { Command } from "../commander.js";
 import { integerOption } from "../io.js";
 
 /** Options of every command that runs or explains a configuration. */

@@ -3,7 +3,8 @@ import { WinnowError } from "@winnow/core";
 import { buildNeedlePrompt, defaultHaystack, readSentences } from "@winnow/evaluate";
 import { createEngine, type Engine, readConfig, writeFileAtomically } from "@winnow/runtime";
 import type { CommandContext, ExitStatus } from "../context.js";
-import { notice, print, printJson, startProgress, table } from "../io.js";
+import { notice, print, printJson, startProgress } from "../io.js";
+import { table } from "../table.js";
 import { parseAssignments } from "./assignments.js";
 import { type SharedOptions, setsOf } from "./shared-options.js";
 

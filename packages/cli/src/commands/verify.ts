@@ -4,7 +4,8 @@ import type { Operations } from "@winnow/core";
 import { exitStatus, type VerifyReport, verifyFolder } from "@winnow/evaluate";
 import { loadKernelPackage, PluginRegistry } from "@winnow/runtime";
 import type { CommandContext, ExitStatus } from "../context.js";
-import { print, printJson, startProgress, table } from "../io.js";
+import { print, printJson, startProgress } from "../io.js";
+import { table } from "../table.js";
 
 export interface VerifyCommandOptions {
   readonly json?: boolean;

@@ -1,7 +1,8 @@
 import { answersNeedle, type NeedlePrompt } from "@winnow/evaluate";
 import { type Engine, mebibytes, percent, type Receipt, type StepSettings, seconds } from "@winnow/runtime";
-import { notice, table } from "../io.js";
+import { notice } from "../io.js";
 import { resolvePrompt } from "../prompt-source.js";
+import { table } from "../table.js";
 import { type StepOutput, streamAnswer } from "./stream-answer.js";
 
 /** One prompt, dense and with the configured plugins, on the same kernels in the same process; prints both answers and a table. */

@@ -8,7 +8,8 @@ import {
   prune,
   type StepSettings,
 } from "@winnow/runtime";
-import { notice, startProgress, table } from "../io.js";
+import { notice, startProgress } from "../io.js";
+import { table } from "../table.js";
 
 /** Runs the sparsifiers of a configuration and writes the resulting model, with a progress bar. */
 export async function runPrune(

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import {
   findPluginReferences,
   type InnerPlugins,
+  isPluginId,
   type ModelShape,
   type OptionInfo,
   type PluginDefinition,
@@ -84,7 +85,7 @@ function manifestProblems({ id, kind, summary }: InstalledPlugin, definition: Pl
 function definitionProblems(definition: PluginDefinition): string[] {
   const { id, kind, source, options } = definition;
   const problems: string[] = [];
-  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(id)) problems.push("id must be kebab-case");
+  if (!isPluginId(id)) problems.push("id must be kebab-case");
   if (!pluginKinds.includes(kind)) problems.push(`kind must be one of ${pluginKinds.join(", ")}, got "${kind}"`);
   if (typeof source?.title !== "string" || source.title === "") problems.push("source must have a title");
   if (typeof definition.create !== "function") problems.push("create must be a function");

@@ -85,6 +85,30 @@ describe("readManifest", () => {
     expect(text).toContain("[ERR_PLUGIN_INVALID]");
   });
 
+  test("readManifest lists everything that is wrong, with what was given", async () => {
+    const plugins = [{ id: "a", kind: "masker", summary: "" }, 5];
+    const json = { name: "", version: 1, main: null, winnow: { contract: 1.5, plugins } };
+    const text = await errorText(() => readManifest(tempFolder({ "package.json": json })));
+    for (const problem of [
+      'name: must be text that is not empty, got ""',
+      "version: must be text, got 1",
+      "main: must be text, got null",
+      "winnow.contract: must be a whole number, got 1.5",
+      'winnow.plugins.0.summary: must be text that is not empty, got ""',
+      "winnow.plugins.1: must be an object, got 5",
+    ])
+      expect(text).toContain(problem);
+  });
+
+  test.each([
+    ["null", null, "winnow: must be an object, got null"],
+    ["a list", [], "winnow.contract: must be a whole number, got nothing"],
+    ["without plugins", { contract: 1 }, "winnow.plugins: must be a list of at least one plugin, got nothing"],
+  ])("readManifest refuses a winnow entry that is %s", async (_, winnow, problem) => {
+    const folder = tempFolder({ "package.json": { name: "p", winnow } });
+    expect(await errorText(() => readManifest(folder))).toContain(problem);
+  });
+
   test("readManifest refuses an empty list of plugins", async () => {
     const folder = tempFolder({ "package.json": { name: "p", winnow: { contract: 1, plugins: [] } } });
     expect(await errorText(() => readManifest(folder))).toContain("winnow.plugins");

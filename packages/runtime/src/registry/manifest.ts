@@ -1,8 +1,10 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { CONTRACT_VERSION, type PluginKind, pluginKinds, WinnowError } from "@winnow/core";
-import { z } from "zod";
+import type { PluginKind } from "@winnow/core";
+import { WinnowError } from "@winnow/core/errors";
+import { CONTRACT_VERSION } from "@winnow/core/manifest";
+import { manifestProblems, type PluginPackage } from "./manifest-rules.js";
 
 /** What is known of an installed plugin before its code is loaded. */
 export interface InstalledPlugin {
@@ -19,26 +21,6 @@ export interface InstalledPlugin {
   readonly url: string;
 }
 
-const manifestSchema = z.object({
-  name: z.string().min(1),
-  version: z.string().default("0.0.0"),
-  exports: z.unknown().optional(),
-  main: z.string().optional(),
-  winnow: z.object({
-    contract: z.int(),
-    plugins: z
-      .array(
-        z.object({
-          id: z.string().regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, "must be kebab-case"),
-          kind: z.enum(pluginKinds as [PluginKind, ...PluginKind[]]),
-          summary: z.string().min(1),
-          module: z.string().optional(),
-        }),
-      )
-      .min(1),
-  }),
-});
-
 /**
  * Plugins that a package declares in its package.json; `[]` if it declares none. No code is loaded.
  * Throws `ERR_PLUGIN_INVALID` naming the file if the declaration is malformed or made for another contract version.
@@ -47,15 +29,14 @@ export function readManifest(folder: string): InstalledPlugin[] {
   const file = join(folder, "package.json");
   const json = readJson(file);
   if (typeof json !== "object" || json === null || !("winnow" in json)) return [];
-  const parsed = manifestSchema.safeParse(json);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  const problems = manifestProblems(json);
+  if (problems.length > 0) {
     throw new WinnowError(
       "ERR_PLUGIN_INVALID",
       `Cannot use the plugin package "${file}": ${problems.join("; ")}. Correct its package.json.`,
     );
   }
-  const { name, version, winnow } = parsed.data;
+  const { name, version = "0.0.0", exports, main, winnow } = json as PluginPackage;
   const { contract } = winnow;
   if (contract !== CONTRACT_VERSION) {
     const advice = contract > CONTRACT_VERSION ? "Update Winnow, or install an older" : "Install a newer";
@@ -66,7 +47,7 @@ export function readManifest(folder: string): InstalledPlugin[] {
   }
   const real = realpathSync(folder);
   return winnow.plugins.map(({ id, kind, summary, module }) => {
-    const entry = module ?? entryOf(parsed.data.exports, parsed.data.main);
+    const entry = module ?? entryOf(exports, main);
     return {
       id,
       kind,

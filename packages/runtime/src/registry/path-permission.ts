@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { delimiter, isAbsolute, relative, resolve, sep } from "node:path";
-import { WinnowError } from "@winnow/core";
+import { WinnowError } from "@winnow/core/errors";
 
 /** Environment variable with files and folders, separated as in PATH, whose code a configuration may name by path. */
 const VARIABLE = "WINNOW_ALLOW_PLUGINS";

@@ -1,10 +1,10 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type PluginDefinition, type PluginKind, reservedPluginIds, WinnowError } from "@winnow/core";
-import { didYouMean } from "../config/nearest.js";
+import type { PluginDefinition, PluginKind } from "@winnow/core";
+import { WinnowError } from "@winnow/core/errors";
+import { reservedPluginIds } from "@winnow/core/manifest";
 import { moduleFolders, pluginFolders } from "./discover.js";
-import { importPlugins } from "./load-plugin.js";
 import { type InstalledPlugin, readManifest } from "./manifest.js";
 import { PathPermission } from "./path-permission.js";
 
@@ -98,7 +98,7 @@ export class PluginRegistry {
     }
     const plugin = fitting[0] ?? found[0];
     if (plugin) return plugin;
-    throw this.#unknown(reference, kinds);
+    throw await this.#unknown(reference, kinds);
   }
 
   /** The plugin's code. Throws `ERR_PLUGIN_INVALID` if the module does not hold what the manifest says. */
@@ -112,8 +112,8 @@ export class PluginRegistry {
 
   async #load(id: string): Promise<PluginDefinition> {
     const installed = this.find(id);
-    if (!installed) throw this.#unknown(id);
-    const definition = (await importPlugins(installed.url)).find((candidate) => candidate.id === id);
+    if (!installed) throw await this.#unknown(id);
+    const definition = (await pluginsIn(installed.url)).find((candidate) => candidate.id === id);
     if (definition?.kind === installed.kind) return definition;
     const found = definition ? `kind "${definition.kind}"` : "no such plugin";
     throw new WinnowError(
@@ -123,7 +123,8 @@ export class PluginRegistry {
     );
   }
 
-  #unknown(reference: string, kinds?: readonly PluginKind[]): WinnowError {
+  async #unknown(reference: string, kinds?: readonly PluginKind[]): Promise<WinnowError> {
+    const { didYouMean } = await import("../config/nearest.js");
     const candidates = this.list().filter(({ kind }) => !kinds || kinds.includes(kind));
     const known = candidates.map(({ id }) => id);
     return new WinnowError(
@@ -209,7 +210,7 @@ function pluginsOfFolder(folder: string): InstalledPlugin[] {
 
 async function pluginsOfModule(path: string): Promise<InstalledPlugin[]> {
   const url = pathToFileURL(path).href;
-  const definitions = await importPlugins(url);
+  const definitions = await pluginsIn(url);
   return definitions.map(({ id, kind, summary }) => ({
     id,
     kind,
@@ -219,4 +220,10 @@ async function pluginsOfModule(path: string): Promise<InstalledPlugin[]> {
     folder: dirname(path),
     url,
   }));
+}
+
+/** Loads the contracts with their schemas, which reading manifests does without. */
+async function pluginsIn(url: string): Promise<readonly PluginDefinition[]> {
+  const { importPlugins } = await import("./load-plugin.js");
+  return importPlugins(url);
 }
