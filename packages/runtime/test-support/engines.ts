@@ -38,7 +38,7 @@ export function writePlugin(folder: string, id: string, kind: string, create: st
   const file = join(folder, `${id}.mjs`);
   writeFileSync(
     file,
-    `import { definePlugin, defineOptions } from ${JSON.stringify(core)};
+    `import { definePlugin, defineOptions, elementAt } from ${JSON.stringify(core)};
 export default definePlugin({
   id: ${JSON.stringify(id)}, kind: ${JSON.stringify(kind)}, summary: "For tests.", source: { title: "none" },
   options: defineOptions({}), create: ${create},

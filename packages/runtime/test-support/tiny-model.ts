@@ -17,8 +17,11 @@ const sizes = {
   max_position_embeddings: 64,
 };
 
-/** A random Llama of three small layers with the tokenizer of the shipped model. Returns its folder. */
-export function writeTinyModel(parent: string, { dtype = "F32" }: { dtype?: "F32" | "BF16" } = {}): string {
+/** A random Llama (or what `config` makes of it) of three small layers with the tokenizer of the shipped model. Returns its folder. */
+export function writeTinyModel(
+  parent: string,
+  { dtype = "F32", config = {} }: { dtype?: "F32" | "BF16"; config?: Readonly<Record<string, unknown>> } = {},
+): string {
   const folder = join(parent, "tiny");
   mkdirSync(folder);
   const json = {
@@ -31,6 +34,7 @@ export function writeTinyModel(parent: string, { dtype = "F32" }: { dtype?: "F32
     bos_token_id: 0,
     eos_token_id: 1,
     ...sizes,
+    ...config,
   };
   writeFileSync(join(folder, "config.json"), JSON.stringify(json));
   for (const name of ["tokenizer.json", "tokenizer_config.json", "generation_config.json"])
@@ -68,6 +72,7 @@ export function tinyPipeline(model: string, more: Partial<PipelineInput> = {}): 
       linear: "reference",
       prefillAttention: "reference",
       decodeAttention: "reference",
+      packedAttention: "reference",
       elementwise: "reference",
       cache: "reference",
       primitives: "reference",

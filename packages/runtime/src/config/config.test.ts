@@ -36,6 +36,7 @@ describe("parseConfig", () => {
         linear: "auto",
         prefillAttention: "auto",
         decodeAttention: "auto",
+        packedAttention: "auto",
         elementwise: "auto",
         cache: "auto",
         primitives: "auto",

@@ -20,6 +20,7 @@ const kernelsSchema = z.strictObject({
   linear: kernelChoice("projections"),
   prefillAttention: kernelChoice("attention over the prompt"),
   decodeAttention: kernelChoice("attention of one new token"),
+  packedAttention: kernelChoice("attention of one new token over compressed cache rows"),
   elementwise: kernelChoice("embedding, normalization, rotary embedding, activation and addition"),
   cache: kernelChoice("writing to and compacting the KV cache"),
   primitives: kernelChoice("the heavy steps of plugins"),

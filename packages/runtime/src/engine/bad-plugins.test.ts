@@ -9,7 +9,7 @@ import { allTokens, modelFolder, someIds, withFolder, writePlugin } from "../../
 const prompt = { ids: someIds(150) };
 const options = { maxNewTokens: 4, stop: { endOfSequence: false } };
 
-type Kind = "masker" | "block-scorer" | "kv-pruner" | "evict-scorer";
+type Kind = "masker" | "block-scorer" | "kv-pruner" | "evict-scorer" | "element-scorer";
 type Case = [title: string, create: string, code: string, message: RegExp];
 
 const pipelineOf = (kind: Kind, plugin: string): Partial<PipelineInput> => ({
@@ -232,6 +232,91 @@ describe("An eviction scorer's mistake is one error with its name, and the engin
   ]);
 });
 
+describe("A compressing pruner's mistake is one error with its name, and the engine goes on:", () => {
+  const compress = (source: string, more = "") =>
+    `() => ({ createState: () => null, compress({ k, v, compressed }) { return ${source}; }, ${more} })`;
+  /** Keeps the first `kept` elements of 2 x 10 rows. */
+  const first = (kept: number) =>
+    `{ kept: ${kept}, indices: Uint16Array.from({ length: 20 * ${kept} }, (_, i) => i % ${kept}) }`;
+  const elements = (k: string, v = first(3)) => compress(`compressed ? undefined : { count: 10, k: ${k}, v: ${v} }`);
+  const count = (source: string) => compress(`{ count: ${source}, k: ${first(3)}, v: ${first(3)} }`);
+  const then = (hook: string) =>
+    compress(`compressed ? undefined : { count: 10, k: ${first(3)}, v: ${first(3)} }`, hook);
+  testMistakes("kv-pruner", elements(first(3)), [
+    ["compress throws", compress(`(() => { throw new Error("boom"); })()`), failed, /compress: boom/],
+    ["compress returns a number", compress("42"), result, /it must be an object, got 42/],
+    ["no token stays uncompressed", count("150"), result, /count must be in 1\.\.149, .*got 150/],
+    ["no token is compressed", count("0"), result, /count must be in 1\.\.149, .*return undefined for none/],
+    ["the count is a fraction", count("1.5"), result, /count must be in 1\.\.149/],
+    ["K is missing", elements("undefined"), result, /k\.kept must be in 1\.\.64, got undefined/],
+    ["no element is kept", elements("{ kept: 0, indices: new Uint16Array(0) }"), result, /k\.kept must be in 1\.\.64/],
+    ["65 of 64 elements are kept", elements(first(3), first(65)), result, /v\.kept must be in 1\.\.64, got 65/],
+    [
+      "indices are Int32",
+      elements("{ kept: 1, indices: new Int32Array(20) }"),
+      result,
+      /k\.indices must be a Uint16Array/,
+    ],
+    ["indices are too short", elements("{ kept: 2, indices: new Uint16Array(39) }"), result, /of 2 x 10 x 2, got 39/],
+    [
+      "an element repeats",
+      elements("{ kept: 2, indices: new Uint16Array(40) }"),
+      result,
+      /k of KV head 0, token 0 has element 0 after 0/,
+    ],
+    [
+      "an element is out of range",
+      elements("{ kept: 1, indices: new Uint16Array(20).fill(64, 13) }"),
+      result,
+      /KV head 1, token 3 has element 64 .*within \[0, 64\)/,
+    ],
+    [
+      "another number of elements the second time",
+      compress(`k.length < 20 ? undefined : { count: 10, k: compressed ? ${first(3)} : ${first(4)}, v: ${first(3)} }`),
+      result,
+      /k keeps 3 elements of each row, but the rows compressed before keep 4/,
+    ],
+    [
+      "lists are read of compressed tokens",
+      then(
+        `select: ({ length }) => ({ read: "lists", lists: { indices: new Int32Array(6), offsets: Int32Array.of(0, 1, 2, 3, 4, 5, 6) } })`,
+      ),
+      result,
+      /compressed tokens, which are read whole .*got read "lists"/,
+    ],
+    [
+      "scores of compressed tokens are wanted",
+      then(`select: () => ({ read: "all", scores: true }), observe() {}`),
+      result,
+      /without scores.*with scores/,
+    ],
+    [
+      "tokens are evicted after others were compressed",
+      then(`afterAttention: () => ({ indices: Int32Array.of(0, 0), offsets: Int32Array.of(0, 1, 2) })`),
+      result,
+      /evicts tokens of a layer that holds compressed ones/,
+    ],
+    [
+      "heads are left with different numbers of tokens and then compressed",
+      then(`afterPrefill: () => ({ indices: Int32Array.of(0, 0, 1), offsets: Int32Array.of(0, 1, 3) })`),
+      result,
+      /KV heads hold 1, 2 tokens/,
+    ],
+  ]);
+});
+
+describe("An element scorer's mistake is one error with its name, and the engine goes on:", () => {
+  const scorer = (score: string, kept = "({ k: 3, v: 3 })") =>
+    `() => ({ recentTokens: 50, groupTokens: 100, kept: () => ${kept}, score: () => ${score} })`;
+  testMistakes("element-scorer", scorer("new Float32Array(2 * 100 * 64)"), [
+    ["score throws", scorer(`{ throw new Error("boom"); }`), failed, /boom/],
+    ["too few scores", scorer("new Float32Array(4)"), result, /2 x 100 x 64 numbers, got 4/],
+    ["scores are NaN", scorer("new Float32Array(2 * 100 * 64).fill(NaN)"), failed, /NaN/],
+    ["no element is kept", scorer("new Float32Array(2 * 100 * 64)", "({ k: 0, v: 3 })"), result, /in 1\.\.64, got 0/],
+    ["kept is a number", scorer("new Float32Array(2 * 100 * 64)", "3"), result, /got undefined/],
+  ]);
+});
+
 describe("createEngine refuses a plugin whose create", () => {
   const mistakes: [Kind, string, string, RegExp][] = [
     ["masker", `() => { throw new Error("boom"); }`, failed, /create: boom/],
@@ -240,6 +325,7 @@ describe("createEngine refuses a plugin whose create", () => {
     ["kv-pruner", `() => { throw new Error("boom"); }`, failed, /create: boom/],
     ["kv-pruner", "() => ({})", result, /must have a method createState/],
     ["evict-scorer", "() => ({ score() {} })", result, /must have a method budget/],
+    ["element-scorer", "() => ({ score() {} })", result, /must have a method kept/],
   ];
   test.each(mistakes)("of a %s is %s", (kind, create, code, message) =>
     withFolder(async (folder) => {

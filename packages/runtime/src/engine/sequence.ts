@@ -1,4 +1,4 @@
-import type { FloatData, FloatDtype, HeadTensor, ModelShape } from "@winnow/core";
+import type { FloatData, FloatDtype, HeadTensor, ModelShape, PackedRows } from "@winnow/core";
 
 /**
  * One sequence between tasks: plain data over shared memory, so that any worker can go on with it.
@@ -14,13 +14,20 @@ export interface SequenceState {
   readonly logits: Float32Array;
 }
 
-/** KV cache of one layer, `[hKv, capacity, d]` each, with the tokens stored per KV head. */
+/** KV cache of one layer, `[hKv, capacity, d]` each, with the tokens stored per KV head. Tokens that a pruner compressed come before them. */
 export interface LayerCache {
   readonly k: FloatData;
   readonly v: FloatData;
   readonly capacity: number;
   /** `[hKv]`; heads differ after a ragged eviction. */
   readonly lengths: Int32Array;
+  readonly compressed?: CompressedCache;
+}
+
+/** As many tokens of K as of V, at least one; every KV head holds as many. */
+export interface CompressedCache {
+  readonly k: PackedRows;
+  readonly v: PackedRows;
 }
 
 export function allocateCache(shape: ModelShape, dtype: FloatDtype, capacity: number): LayerCache {
@@ -39,6 +46,14 @@ export function sharedFloats(dtype: FloatDtype, elements: number): FloatData {
     : new Uint16Array(new SharedArrayBuffer(2 * elements));
 }
 
+/** Room for `capacity` packed rows of each head of `rows`, none stored yet. */
+export function allocatePacked(rows: HeadTensor, capacity: number, kept: number): PackedRows {
+  const { dtype, heads, headDim } = rows;
+  const bitmap = new Uint8Array(new SharedArrayBuffer(heads * capacity * Math.ceil(headDim / 8)));
+  const values = sharedFloats(dtype, heads * capacity * kept);
+  return { dtype, heads, length: 0, capacity, headDim, kept, bitmap, values };
+}
+
 /** Views of the first `length` tokens of a cache; no copy. */
 export function cacheViews(cache: LayerCache, shape: ModelShape, length: number): { k: HeadTensor; v: HeadTensor } {
   const view = {
@@ -55,10 +70,17 @@ export function cacheViews(cache: LayerCache, shape: ModelShape, length: number)
 
 /** Bytes that a cache occupies. */
 export function cacheBytes(cache: LayerCache): number {
-  return cache.k.byteLength + cache.v.byteLength;
+  const packed = cache.compressed ? [cache.compressed.k, cache.compressed.v] : [];
+  const packedBytes = packed.reduce((sum, { bitmap, values }) => sum + bitmap.byteLength + values.byteLength, 0);
+  return cache.k.byteLength + cache.v.byteLength + packedBytes;
 }
 
-/** Most tokens that any KV head stores. */
+/** Tokens of each KV head that are stored compressed. */
+export function compressedTokens(cache: LayerCache): number {
+  return cache.compressed?.k.length ?? 0;
+}
+
+/** Most tokens that any KV head stores uncompressed. */
 export function cachedTokens(cache: LayerCache): number {
   return cache.lengths.reduce((most, length) => Math.max(most, length), 0);
 }

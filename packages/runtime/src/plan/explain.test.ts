@@ -21,6 +21,7 @@ const plan: Plan = {
       linear: "onnx",
       prefillAttention: "native",
       decodeAttention: "native",
+      packedAttention: "native",
       elementwise: "native",
       cache: "native",
       primitives: "native",
@@ -73,7 +74,7 @@ describe("explainPlan", () => {
 precision   bf16 (projections, attention, KV cache)
 workers     2, each with 1 thread inside an operation
 kernels     onnx: linear
-            native: prefillAttention, decodeAttention, elementwise, cache, primitives, linearAlgebra
+            native: prefillAttention, decodeAttention, packedAttention, elementwise, cache, primitives, linearAlgebra
             instruction set: x86_avx2
             not native: linear (not built)
             not reference: linear (its priority of 0 is not above onnx's 50); cache, primitives (its priority of 0 is not above native's 100)

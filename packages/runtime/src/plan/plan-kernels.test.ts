@@ -14,6 +14,7 @@ const operations = [
   "linear",
   "prefillAttention",
   "decodeAttention",
+  "packedAttention",
   "elementwise",
   "cache",
   "primitives",

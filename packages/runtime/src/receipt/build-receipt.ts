@@ -52,6 +52,7 @@ export function buildReceipt(run: RunRecord): Receipt {
               sum(decode.layers, (layer) => layer.tokensCached),
             )
           : null,
+      decodeElementsRead: decode.tokens > 0 ? elementsRead(run) : null,
       cacheKept: mean(prefill.layers.flatMap((layer) => layer.tokensKept.map((kept) => kept / prefill.tokens))),
     },
     weights: {
@@ -63,6 +64,14 @@ export function buildReceipt(run: RunRecord): Receipt {
     decode: structuredClone({ ...decode, layers: decode.layers.map(withAskedPruners) }) as Receipt["decode"],
     fallbacks: run.plan.fallbacks.map((fallback) => ({ ...fallback })),
   };
+}
+
+function elementsRead({ plan, decode }: RunRecord): number {
+  const cached = sum(decode.layers, ({ tokensCached }) => tokensCached);
+  return ratio(
+    sum(decode.layers, (layer) => layer.elementsRead),
+    2 * plan.model.shape.headDim * cached,
+  );
 }
 
 /** Pruners that a layer never asked are left out; most wrappers hold one for other layers. */

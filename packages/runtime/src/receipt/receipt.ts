@@ -45,7 +45,9 @@ const prefillLayer = z.object({
   causalCells: z.number().min(0),
   cellsComputed: z.number().min(0),
   bytesRead: z.number().min(0),
-  tokensKept: z.array(count),
+  tokensKept: z.array(count).describe("Per KV head, compressed ones included."),
+  tokensCompressed: count.describe("Tokens of each KV head that are stored compressed."),
+  cacheBytes: count,
   innerPruners,
 });
 
@@ -53,7 +55,10 @@ const decodeLayer = z.object({
   layer: count,
   tokensRead: z.number().min(0),
   tokensCached: z.number().min(0),
+  elementsRead: z.number().min(0).describe("Of K and V, sum over steps and query heads; a compressed row has fewer."),
   bytesRead: z.number().min(0),
+  tokensCompressed: count.describe("Tokens of each KV head that are stored compressed after the last step."),
+  cacheBytes: count.describe("After the last step."),
   selectMs: milliseconds,
   attentionMs: milliseconds,
   innerPruners,
@@ -92,6 +97,9 @@ export const receiptSchema = z
       decodeRead: fraction
         .nullable()
         .describe("Tokens read / tokens cached, over steps, layers and heads; null without decode steps."),
+      decodeElementsRead: fraction
+        .nullable()
+        .describe("Elements of K and V read / elements of the cached tokens; below decodeRead if rows are compressed."),
       cacheKept: fraction.describe("Tokens stored / tokens seen at the end of the prompt."),
     }),
     weights: z.object({

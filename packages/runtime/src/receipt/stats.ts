@@ -7,10 +7,10 @@ export interface PrefillStats {
   /** Choosing masks. */
   readonly estimateMs: number;
   readonly attentionMs: number;
-  /** Eviction at the end of the prompt. */
+  /** Eviction and compression at the end of the prompt. */
   readonly pruneMs: number;
   readonly layers: readonly PrefillLayerStats[];
-  /** Bytes of the KV cache after eviction. */
+  /** Bytes of the KV cache after eviction and compression. */
   readonly cacheBytes: number;
 }
 
@@ -27,8 +27,11 @@ export interface PrefillLayerStats {
   /** Cells that the kernel computed, masked ones of edge tiles included. */
   readonly cellsComputed: number;
   readonly bytesRead: number;
-  /** Tokens that stay in the cache, per KV head. */
+  /** Tokens that stay in the cache, per KV head, compressed ones included. */
   readonly tokensKept: readonly number[];
+  /** Of them compressed; the same in each KV head. */
+  readonly tokensCompressed: number;
+  readonly cacheBytes: number;
   /** KV pruners inside this layer's, in order of the options, at the end of the prompt. */
   readonly innerPruners?: readonly InnerPrunerStats[];
 }
@@ -77,7 +80,13 @@ export interface DecodeLayerStats {
   /** Sum over steps and query heads. */
   readonly tokensRead: number;
   readonly tokensCached: number;
+  /** Of K and V, sum over steps and query heads. */
+  readonly elementsRead: number;
   readonly bytesRead: number;
+  /** Compressed tokens of each KV head after the last step. */
+  readonly tokensCompressed: number;
+  /** After the last step. */
+  readonly cacheBytes: number;
   readonly selectMs: number;
   readonly attentionMs: number;
   /** KV pruners inside this layer's, in order of the options. */
@@ -99,7 +108,10 @@ export function addDecodeStats(a: DecodeStats, b: DecodeStats): DecodeStats {
         layer: layer.layer,
         tokensRead: before.tokensRead + layer.tokensRead,
         tokensCached: before.tokensCached + layer.tokensCached,
+        elementsRead: before.elementsRead + layer.elementsRead,
         bytesRead: before.bytesRead + layer.bytesRead,
+        tokensCompressed: layer.tokensCompressed,
+        cacheBytes: layer.cacheBytes,
         selectMs: before.selectMs + layer.selectMs,
         attentionMs: before.attentionMs + layer.attentionMs,
         ...(layer.innerPruners && { innerPruners: addInnerPruners(before.innerPruners, layer.innerPruners) }),

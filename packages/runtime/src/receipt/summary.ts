@@ -15,7 +15,7 @@ export function summarizeReceipt(receipt: Receipt): string {
     `  attention computed ${percent(density.prefillComputed)} of the causal cells (mask ${percent(density.prefillKept)})`,
     density.decodeRead === null
       ? "  no decode steps"
-      : `  decode read ${percent(density.decodeRead)} of the cached tokens; attention ${perStep(decode.attentionMs, decode.tokens)}, selection ${perStep(decode.selectMs, decode.tokens)} a token`,
+      : `  decode read ${percent(density.decodeRead)} of the cached tokens${elementsText(density)}; attention ${perStep(decode.attentionMs, decode.tokens)}, selection ${perStep(decode.selectMs, decode.tokens)} a token`,
     weightLine(receipt),
     `  cache ${mebibytes(memory.cacheBytes)} (${percent(density.cacheKept)} of the tokens), peak memory ${mebibytes(memory.peakBytes)}, event loop held up at most ${receipt.eventLoop.maxDelayMs.toFixed(0)} ms`,
     `  kernels ${Object.entries(receipt.isa)
@@ -26,6 +26,13 @@ export function summarizeReceipt(receipt: Receipt): string {
     ),
   ];
   return lines.join("\n");
+}
+
+/** Only where rows are compressed does the share of elements say more than that of tokens. */
+function elementsText({ decodeRead, decodeElementsRead }: Receipt["density"]): string {
+  return decodeElementsRead === null || decodeElementsRead === decodeRead
+    ? ""
+    : ` and ${percent(decodeElementsRead)} of their elements`;
 }
 
 function weightLine({ weights }: Receipt): string {

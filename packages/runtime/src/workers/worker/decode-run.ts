@@ -10,21 +10,19 @@ import {
   WinnowError,
 } from "@winnow/core";
 import type { ResidualRows } from "@winnow/models";
-import { cachedTokens, cacheViews, type LayerCache } from "../../engine/sequence.js";
+import { cacheBytes, cachedTokens, cacheViews, compressedTokens, type LayerCache } from "../../engine/sequence.js";
 import type { DecodeLayerStats, DecodeStats } from "../../receipt/stats.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
 import type { DecodeTask } from "../messages.js";
 import { Clock } from "./clock.js";
+import { compressLayer } from "./compress.js";
 import { evictInPlace } from "./evict.js";
-import { grow } from "./grow.js";
+import { GROWTH, grow } from "./grow.js";
 import { ropeTablesFor } from "./positions.js";
 import type { LayerVisitor } from "./prefill.js";
 import type { PrunerRecords } from "./pruner-records.js";
 import { checkReadPlan, readParts } from "./read-plan.js";
 import { pluginOperations, type Session } from "./session.js";
-
-/** Tokens that a cache grows by when it is full. */
-const GROWTH = 256;
 
 type Phase = "projection" | "select" | "attention";
 
@@ -76,7 +74,10 @@ export class DecodeRun {
       layer,
       tokensRead: 0,
       tokensCached: 0,
+      elementsRead: 0,
       bytesRead: 0,
+      tokensCompressed: 0,
+      cacheBytes: 0,
       selectMs: 0,
       attentionMs: 0,
     }));
@@ -108,7 +109,13 @@ export class DecodeRun {
       weightBytesRead: this.#weightBytesRead,
       layers: this.#layerStats.map((stats) => {
         const innerPruners = this.#pruners[stats.layer]?.inner.take(stats.layer) ?? [];
-        return { ...stats, ...(innerPruners.length > 0 && { innerPruners }) };
+        const cache = this.layers[stats.layer];
+        return {
+          ...stats,
+          tokensCompressed: compressedTokens(cache),
+          cacheBytes: cacheBytes(cache),
+          ...(innerPruners.length > 0 && { innerPruners }),
+        };
       }),
     };
   }
@@ -183,6 +190,8 @@ export class DecodeRun {
   #read(layer: number, plan: ReadPlan, k: HeadTensor, v: HeadTensor, cache: LayerCache): AttentionCost {
     const { operations, plan: planned } = this.#session;
     const base = { q: this.#q, out: this.#q, scale: this.#session.scale };
+    if (cache.compressed)
+      return operations.packedAttention({ ...base, k, v, packedK: cache.compressed.k, packedV: cache.compressed.v });
     if (plan.read === "parts") {
       const tables = ropeTablesFor(this.#task.context.model, this.position + 1);
       return readParts(operations, plan.parts, { ...base, k, v, rawQ: this.#rawQ, tables });
@@ -212,9 +221,12 @@ export class DecodeRun {
       const scores = this.#scoreBuffer(context.length);
       guardPlugin(entry.id, "observe", () => entry.pruner.observe!(context, entry.state, scores));
     }
-    if (!entry.pruner.afterAttention) return;
-    const kept = guardPlugin(entry.id, "afterAttention", () => entry.pruner.afterAttention!(context, entry.state));
-    if (kept) evictInPlace(this.#session, entry.id, cache, kept);
+    if (entry.pruner.afterAttention) {
+      const kept = guardPlugin(entry.id, "afterAttention", () => entry.pruner.afterAttention!(context, entry.state));
+      if (kept) evictInPlace(this.#session, entry.id, cache, kept);
+    }
+    const { layer, step } = context;
+    this.layers[layer] = compressLayer(this.#session, cache, { ...entry, layer, step, reserve: GROWTH });
   }
 
   #count(layer: number, plan: ReadPlan, cost: AttentionCost, cache: LayerCache): void {
@@ -224,10 +236,14 @@ export class DecodeRun {
     const window = this.#session.plan.model.slidingWindow[layer];
     const all =
       window === null ? cached : cache.lengths.reduce((sum, length) => sum + Math.min(length, window) * group, 0);
+    const read = plan.read === "lists" ? plan.lists.offsets[heads] : all;
+    const packed = heads * compressedTokens(cache);
+    const elements = cache.compressed ? cache.compressed.k.kept + cache.compressed.v.kept : 0;
     const stats = this.#layerStats[layer];
-    stats.tokensCached += cached;
+    stats.tokensCached += cached + packed;
     stats.bytesRead += cost.bytesRead;
-    stats.tokensRead += plan.read === "lists" ? plan.lists.offsets[heads] : all;
+    stats.tokensRead += read + packed;
+    stats.elementsRead += read * 2 * this.#q.headDim + packed * elements;
   }
 
   #scoreBuffer(length: number): Float32Array {

@@ -20,6 +20,13 @@ export function evict(
 
 /** Moves the kept tokens to the front of the same cache. */
 export function evictInPlace(session: Session, plugin: string, cache: LayerCache, kept: KeptTokens): void {
+  if (cache.compressed) {
+    throw new WinnowError(
+      "ERR_PLUGIN_RESULT",
+      `Plugin "${plugin}" evicts tokens of a layer that holds compressed ones, which stay as they are. Evict at the end of the prompt, before compress, or compress in other layers.`,
+      { plugin },
+    );
+  }
   checkKept(plugin, cache, kept);
   moveKept(session, cache, kept, cache);
 }

@@ -10,14 +10,23 @@ import {
   tokensFirst,
 } from "@winnow/core";
 import type { ResidualRows } from "@winnow/models";
-import { allocateCache, cacheBytes, cacheViews, type LayerCache, type SequenceState } from "../../engine/sequence.js";
+import {
+  allocateCache,
+  cacheBytes,
+  cacheViews,
+  compressedTokens,
+  type LayerCache,
+  type SequenceState,
+} from "../../engine/sequence.js";
 import type { PrefillLayerStats } from "../../receipt/stats.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
 import type { PrefillResult, PrefillTask } from "../messages.js";
 import { throwIfCancelled } from "./cancel.js";
 import { Clock } from "./clock.js";
+import { compressLayer } from "./compress.js";
 import { emitProgress } from "./events.js";
 import { evict } from "./evict.js";
+import { GROWTH } from "./grow.js";
 import { planLayerMasks } from "./masks.js";
 import { positionsFrom, ropeTablesFor } from "./positions.js";
 import { checkPrunerStates } from "./pruner-state.js";
@@ -141,7 +150,7 @@ class PrefillRun {
       await this.#session.decoder.mlp(at);
     }, first);
 
-    const kept = this.#clock.time("prune", () => this.#prune(layer, prunerStates, cache, observed));
+    const kept = this.#clock.time("prune", () => this.#shrink(layer, prunerStates, cache, observed));
     const innerPruners = this.#prunerOf(layer)?.inner.take(layer) ?? [];
     return {
       cache: kept,
@@ -154,7 +163,9 @@ class PrefillRun {
         causalCells: shape.queryHeads * (onlyLastRow ? n : (n * (n + 1)) / 2),
         cellsComputed: cost.cellsComputed,
         bytesRead: cost.bytesRead,
-        tokensKept: Array.from(kept.lengths),
+        tokensKept: Array.from(kept.lengths, (length) => length + compressedTokens(kept)),
+        tokensCompressed: compressedTokens(kept),
+        cacheBytes: cacheBytes(kept),
         ...(innerPruners.length > 0 && { innerPruners }),
       },
     };
@@ -222,7 +233,22 @@ class PrefillRun {
     return tokensFirst(this.#attentionRows(this.#n - count, this.#n).slice(), shape.queryHeads, count, shape.headDim);
   }
 
-  #prune(layer: number, prunerStates: unknown[], cache: LayerCache, q: HeadTensor | undefined): LayerCache {
+  #shrink(layer: number, prunerStates: unknown[], cache: LayerCache, q: HeadTensor | undefined): LayerCache {
+    const kept = this.#evict(layer, prunerStates, cache, q);
+    const entry = this.#prunerOf(layer);
+    if (!entry) return kept;
+    const { planned, pruner, index } = entry;
+    const reserve = Math.min(this.#task.reserve, GROWTH);
+    return compressLayer(this.#session, kept, {
+      id: planned.kvPruner,
+      pruner,
+      state: prunerStates[index],
+      layer,
+      reserve,
+    });
+  }
+
+  #evict(layer: number, prunerStates: unknown[], cache: LayerCache, q: HeadTensor | undefined): LayerCache {
     const entry = this.#prunerOf(layer);
     if (!entry?.pruner.afterPrefill || !q) return cache;
     const { shape } = this.#session.plan.model;

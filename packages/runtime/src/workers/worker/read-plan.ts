@@ -13,7 +13,7 @@ import type { LayerCache } from "../../engine/sequence.js";
 
 /** What a read plan must fit. */
 export interface ReadLimits {
-  readonly cache: Pick<LayerCache, "lengths">;
+  readonly cache: Pick<LayerCache, "lengths" | "compressed">;
   readonly queryHeads: number;
   /** True position of the new token. */
   readonly position: number;
@@ -29,6 +29,10 @@ export function checkReadPlan(plugin: string, plan: ReadPlan, limits: ReadLimits
     );
   };
   if (typeof plan !== "object" || plan === null) fail(`it must be an object, got ${plan}`);
+  else if (limits.cache.compressed && (plan.read !== "all" || plan.scores))
+    fail(
+      `the layer holds compressed tokens, which are read whole and without scores; return { read: "all" } there, got read "${plan.read}"${plan.read === "all" ? " with scores" : ""}`,
+    );
   else if (plan.read === "lists") checkLists(plan.lists, limits, fail);
   else if (plan.read === "parts") checkParts(plan.parts, limits, fail);
   else if (plan.read !== "all")

@@ -1,5 +1,6 @@
-import type { DecodeContext, KeptTokens, KvPruner, ReadPlan } from "@winnow/core";
+import type { CompressContext, DecodeContext, KeptTokens, KvPruner, ReadPlan } from "@winnow/core";
 import { guardPlugin } from "../../registry/guard-plugin.js";
+import { checkCompressed } from "./compress.js";
 import { checkKept } from "./evict.js";
 import type { PrunerRecord } from "./pruner-records.js";
 import { checkReadPlan } from "./read-plan.js";
@@ -9,7 +10,7 @@ import { checkReadPlan } from "./read-plan.js";
  * A context tells the largest number of cached tokens only; where KV heads differ, the check of the outer pruner's result is the exact one.
  */
 export function recordedPruner(plugin: string, pruner: KvPruner, record: PrunerRecord): KvPruner {
-  const { afterPrefill, select, observe, afterAttention } = pruner;
+  const { afterPrefill, select, observe, afterAttention, compress } = pruner;
   const checkedKept = (kept: KeptTokens | undefined, heads: number, length: number) => {
     if (kept) checkKept(plugin, { lengths: sameLengths(heads, length) }, kept);
     return kept?.indices.length ?? heads * length;
@@ -54,6 +55,26 @@ export function recordedPruner(plugin: string, pruner: KvPruner, record: PrunerR
         return kept;
       },
     }),
+    ...(compress && {
+      compress(context, state) {
+        const result = guardPlugin(plugin, "compress", () => compress.call(pruner, context, state));
+        const { k, layer } = context;
+        if (result) checkCompressed(plugin, { lengths: sameLengths(k.heads, k.length), headDim: k.headDim }, result);
+        const counted = context.step === undefined ? afterPrefill : (select ?? afterAttention);
+        record.count(layer, compressCounts(context, counted !== undefined));
+        return result;
+      },
+    }),
+  };
+}
+
+/** Tokens that are compressed, and where no other hook has counted this step, the others, too. */
+function compressCounts({ model, k, compressed, step }: CompressContext, counted: boolean) {
+  const tokens = compressed + (counted ? 0 : k.length);
+  return {
+    calls: counted ? 0 : 1,
+    tokensRead: step === undefined ? 0 : model.queryHeads * tokens,
+    tokensKept: model.kvHeads * tokens,
   };
 }
 
