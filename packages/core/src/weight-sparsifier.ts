@@ -38,6 +38,11 @@ export type StatisticName = Exclude<keyof CalibrationStatistics, "tokens" | "seq
  */
 export interface WeightSparsifier {
   readonly statistics: readonly StatisticName[];
+  /**
+   * Set where results may bring a bias of their own (`[out]` float32): a plain model folder cannot hold one everywhere, and a run that could not be written is then
+   * refused before it starts. Biases are rounded to the type of the model's weights, as dense results are.
+   */
+  readonly changesBias?: boolean;
   /** For methods whose choice in one matrix depends on all matrices: runs on each before any is sparsified. */
   readonly survey?: WeightSurvey;
   /**

@@ -15,6 +15,8 @@ export interface ArchitectureTraits {
   readonly className: string;
   readonly attentionBias: (raw: RawConfig) => AttentionBias;
   readonly mlpBias: (raw: RawConfig) => boolean;
+  /** Keys of config.json that give every matrix of the attention or of the MLP a bias, where the architecture has them. */
+  readonly biasKeys: { readonly attention?: "attention_bias"; readonly mlp?: "mlp_bias" };
   /** RMSNorm of each head of q and k before RoPE. */
   readonly qkNorm: boolean;
   /** Where config.json has no head_dim; undefined: hidden_size / num_attention_heads. */
@@ -30,6 +32,7 @@ export const architectures = {
     className: "LlamaForCausalLM",
     attentionBias: (raw) => allBiases(raw.attention_bias ?? false),
     mlpBias: (raw) => raw.mlp_bias ?? false,
+    biasKeys: { attention: "attention_bias", mlp: "mlp_bias" },
     qkNorm: false,
     kvHeadsDefaultToQueryHeads: true,
     slidingWindow: (raw) => everyLayer(raw, null),
@@ -38,6 +41,7 @@ export const architectures = {
     className: "MistralForCausalLM",
     attentionBias: () => allBiases(false),
     mlpBias: () => false,
+    biasKeys: {},
     qkNorm: false,
     kvHeadsDefaultToQueryHeads: false,
     // The class default of transformers is 4096; only an explicit null means none.
@@ -47,6 +51,7 @@ export const architectures = {
     className: "Qwen2ForCausalLM",
     attentionBias: () => ({ q: true, k: true, v: true, o: false }),
     mlpBias: () => false,
+    biasKeys: {},
     qkNorm: false,
     kvHeadsDefaultToQueryHeads: false,
     slidingWindow: qwenWindows,
@@ -55,6 +60,7 @@ export const architectures = {
     className: "Qwen3ForCausalLM",
     attentionBias: (raw) => allBiases(raw.attention_bias ?? false),
     mlpBias: () => false,
+    biasKeys: { attention: "attention_bias" },
     qkNorm: true,
     defaultHeadDim: 128,
     kvHeadsDefaultToQueryHeads: false,

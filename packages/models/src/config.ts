@@ -25,6 +25,8 @@ export interface ModelConfig extends ModelShape {
   readonly tiedEmbeddings: boolean;
   readonly attentionBias: AttentionBias;
   readonly mlpBias: boolean;
+  /** Names of biases that this folder holds beyond those of its config.json; only the compact form has them. */
+  readonly addedBiases?: readonly string[];
   readonly qkNorm: boolean;
   /** Per layer: query i sees keys j with i - j < window; null: all keys up to i. */
   readonly slidingWindow: readonly (number | null)[];
@@ -88,7 +90,8 @@ export type RawConfig = z.infer<typeof rawSchema>;
 
 /** The configuration of an opened folder. Errors: `ERR_MODEL_CONFIG`, see {@link parseModelConfig}. */
 export function readModelConfig(folder: ModelFolder): ModelConfig {
-  return parseModelConfig(folder.config, join(folder.path, "config.json"));
+  const { path, config, addedBiases } = folder;
+  return { ...parseModelConfig(config, join(path, "config.json")), ...(addedBiases.length > 0 && { addedBiases }) };
 }
 
 /**

@@ -26,6 +26,8 @@ export interface ModelFolder {
   readonly matrices: ReadonlyMap<string, CompactMatrix>;
   /** Matrices of an older sparse-bitmask checkpoint. */
   readonly bitmasks: ReadonlyMap<string, BitmaskMatrix>;
+  /** Biases among the tensors that config.json does not announce; only the compact format has them. */
+  readonly addedBiases: readonly string[];
   /** What was done to the weights, if `writeModel` wrote them. */
   readonly provenance?: JsonObject;
 }
@@ -66,7 +68,7 @@ function checkFolder(path: string): void {
 function sortTensors(
   path: string,
   files: readonly SafetensorsFile[],
-): Pick<ModelFolder, "tensors" | "matrices" | "bitmasks" | "provenance"> {
+): Pick<ModelFolder, "tensors" | "matrices" | "bitmasks" | "addedBiases" | "provenance"> {
   const tensors = new Map<string, StoredTensor>();
   const matrices = new Map<string, CompactMatrix>();
   const contents = files.map((file) => ({ file, ...splitFile(file) }));
@@ -84,7 +86,8 @@ function sortTensors(
     if (plain) throw placedTwice(path, name, compressed.file, plain.file);
   }
   const provenance = contents.find((content) => content.provenance)?.provenance;
-  return { tensors, matrices, bitmasks, ...(provenance && { provenance }) };
+  const addedBiases = contents.flatMap(({ biases }) => biases);
+  return { tensors, matrices, bitmasks, addedBiases, ...(provenance && { provenance }) };
 }
 
 function placedTwice(path: string, name: string, compact: SafetensorsFile, other: SafetensorsFile): WinnowError {

@@ -1,5 +1,6 @@
 export { type Architecture, type AttentionBias, architectures } from "./architectures.js";
 export type { BitmaskMatrix } from "./bitmask.js";
+export { biasKeyOf } from "./compact/bias-writer.js";
 export type { MatrixDescription } from "./compact/description.js";
 export { type CompactMatrix, readMatrix } from "./compact/matrix.js";
 export type { MatrixSource } from "./compact/matrix-source.js";

@@ -37,14 +37,14 @@ export const HEAD = "lm_head.weight";
 
 /** Tensors of one layer as Hugging Face names them. */
 export function layerSpec(config: ModelConfig, layer: number): LayerSpec {
-  const { hiddenSize, headDim, attentionBias, mlpBias, intermediateSize } = config;
+  const { hiddenSize, headDim, attentionBias, mlpBias, addedBiases, intermediateSize } = config;
   const prefix = `model.layers.${layer}`;
   const vector = (name: string, length: number): VectorSpec => ({ name: `${prefix}.${name}.weight`, length });
   const linear = (name: string, outFeatures: number, inFeatures: number, bias: boolean): LinearSpec => ({
     weight: `${prefix}.${name}.weight`,
     outFeatures,
     inFeatures,
-    ...(bias && { bias: `${prefix}.${name}.bias` }),
+    ...((bias || addedBiases?.includes(`${prefix}.${name}.bias`)) && { bias: `${prefix}.${name}.bias` }),
   });
   const queryWidth = config.queryHeads * headDim;
   const kvWidth = config.kvHeads * headDim;

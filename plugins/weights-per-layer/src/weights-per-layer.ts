@@ -22,6 +22,7 @@ export function weightsPerLayer(
   const survey = surveyOf(sparsifiers, references, chosen);
   return {
     statistics: [...new Set(sparsifiers.flatMap(({ statistics }) => statistics))],
+    ...(sparsifiers.some(({ changesBias }) => changesBias) && { changesBias: true }),
     ...(survey && { survey }),
     sparsify(context) {
       const entry = chosen[context.layer];

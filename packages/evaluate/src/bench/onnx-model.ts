@@ -21,7 +21,7 @@ export function readBaselineModel(path: string): BaselineModel {
 function baselineConfig(config: ModelConfig, path: string): BaselineConfig {
   const { q, k, v, o } = config.attentionBias;
   const plain =
-    !(q || k || v || o || config.mlpBias || config.qkNorm) &&
+    !(q || k || v || o || config.mlpBias || config.addedBiases || config.qkNorm) &&
     config.activation === "silu" &&
     config.rope.scaling.type !== "yarn" &&
     config.slidingWindow.every((window) => window === null);

@@ -17,7 +17,13 @@ const common = {
 const blockSchema = z.discriminatedUnion("form", [
   /** Ordinary tensors; `matrices` names those that differ from the model that was pruned. */
   z.object({ ...common, form: z.literal("plain"), matrices: z.array(z.string()) }),
-  z.object({ ...common, form: z.literal("sparse"), matrices: z.record(z.string(), descriptionSchema) }),
+  z.object({
+    ...common,
+    form: z.literal("sparse"),
+    matrices: z.record(z.string(), descriptionSchema),
+    /** Tensors of the file that are biases which config.json does not announce. */
+    biases: z.array(z.string().regex(/\.bias$/, 'a name that ends with ".bias"')).optional(),
+  }),
 ]);
 
 /** What a file that Winnow wrote says about itself. */

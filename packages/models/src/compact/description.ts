@@ -9,8 +9,13 @@ import {
 import { z } from "zod";
 import type { TensorDtype } from "../safetensors-dtype.js";
 
-/** The newest version of the compact format that this code reads, and the one that it writes. */
-export const FORMAT_VERSION = 1;
+/** The newest version of the compact format that this code reads. */
+export const FORMAT_VERSION = 2;
+
+/** The oldest version whose readers understand a file: those of version 1 know no added biases. */
+export function versionFor(biases: readonly string[]): number {
+  return biases.length > 0 ? 2 : 1;
+}
 
 const size = z
   .int()

@@ -30,6 +30,8 @@ export function headerRoom(
     else if (form === "plain") room += entry + quoted + 1;
     else room += 2 * SECTIONS * entry + quoted + DESCRIPTION_BYTES;
   }
+  // Biases that matrices may bring.
+  for (const [name, { bias }] of specs) if (bias === undefined) room += 3 * jsonBytes(name) + ENTRY_BYTES;
   return room;
 }
 

@@ -91,12 +91,12 @@ describe("openModelFolder of a compact model", () => {
 
   it("openModelFolder says to update where the format is newer", () => {
     const folder = copyOfModel();
-    editBlock(folder, () => ({ formatVersion: 2, form: "folded", matrices: 7 }));
+    editBlock(folder, () => ({ formatVersion: 3, form: "folded", matrices: 7 }));
     expect(() => openModelFolder(folder)).toThrow(
       failure(
         "ERR_MODEL_FILE",
         /model\.safetensors/,
-        /format version is 2, this version of Winnow reads up to 1\. Update Winnow/,
+        /format version is 3, this version of Winnow reads up to 2\. Update Winnow/,
       ),
     );
   });
@@ -107,6 +107,7 @@ describe("openModelFolder of a compact model", () => {
     ["version 0", put(["formatVersion"], 0), /"formatVersion".*at least 1, got 0/],
     ["another form", put(["form"], "x"), /form/],
     ["no provenance", put(["provenance"], undefined), /"provenance"/],
+    ["a bias that is none by its name", put(["biases"], [EMBEDDING]), /"biases\.0".*ends with "\.bias", got/],
     ["matrices that are a list", put(["matrices"], []), /"matrices"/],
     ["an unknown format", put(["matrices", Q, "format"], "csr"), /q_proj/],
     ["an unknown type", put(["matrices", Q, "dtype"], "int4"), /q_proj.*int4/],

@@ -25,6 +25,8 @@ export interface FileContent {
   readonly matrices: readonly CompactMatrix[];
   /** Tensors that are no sections. */
   readonly plain: readonly TensorEntry[];
+  /** Names of plain tensors that are biases which config.json does not announce. */
+  readonly biases: readonly string[];
   readonly provenance?: JsonObject;
 }
 
@@ -35,11 +37,15 @@ export interface FileContent {
 export function splitFile(file: SafetensorsFile): FileContent {
   const block = readBlock(file);
   const origin = block && { provenance: block.provenance };
-  if (block?.form !== "sparse") return { matrices: [], plain: [...file.tensors.values()], ...origin };
+  if (block?.form !== "sparse") return { matrices: [], plain: [...file.tensors.values()], biases: [], ...origin };
   const matrices = Object.entries(block.matrices).map(([name, description]) => findSections(file, name, description));
+  const biases = block.biases ?? [];
+  for (const name of biases) {
+    if (!file.tensors.has(name)) throw matrixError(file, name, "the metadata lists it as a bias, but it is missing");
+  }
   const used = new Set(matrices.flatMap(({ sections }) => [...sections.values()].map((entry) => entry.name)));
   const plain = [...file.tensors.values()].filter(({ name }) => !used.has(name) && !PADDING.test(name));
-  return { matrices, plain, ...origin };
+  return { matrices, plain, biases, ...origin };
 }
 
 function findSections(file: SafetensorsFile, name: string, description: MatrixDescription): CompactMatrix {

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ModelConfig, parseModelConfig } from "../config.js";
 import { type ModelFolder, openModelFolder } from "../folder.js";
+import type { JsonObject } from "../json.js";
 import { type TensorToWrite, writeSafetensors } from "../safetensors-write.js";
 import { requiredTensors } from "../tensor-layout.js";
 
@@ -20,17 +21,17 @@ export const modelJson = {
 
 export const modelConfig: ModelConfig = parseModelConfig(modelJson);
 
-export function makeModel(root: string, dtype: "F32" | "BF16" = "BF16"): ModelFolder {
+export function makeModel(root: string, dtype: "F32" | "BF16" = "BF16", json: JsonObject = modelJson): ModelFolder {
   const tensors: Record<string, TensorToWrite> = {};
   let next = 0;
-  for (const [name, shape] of requiredTensors(modelConfig)) {
+  for (const [name, shape] of requiredTensors(parseModelConfig(json))) {
     const length = shape.reduce((product, size) => product * size, 1);
     const bits = Uint16Array.from({ length }, () => 0x3f00 + (next++ % 200));
     const data = dtype === "BF16" ? bits : Float32Array.from(bits);
     tensors[name] = { dtype, shape, data };
   }
   const path = mkdtempSync(join(root, "source"));
-  writeFileSync(join(path, "config.json"), JSON.stringify(modelJson));
+  writeFileSync(join(path, "config.json"), JSON.stringify(json));
   writeFileSync(join(path, "tokenizer.json"), '{"kept": "as it is"}\n');
   writeFileSync(join(path, "generation_config.json"), "{}");
   writeFileSync(join(path, "notes.bin"), "left behind");

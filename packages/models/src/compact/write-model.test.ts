@@ -295,11 +295,20 @@ describe("writeModel leaves nothing and keeps what was there", () => {
     ["the embedding table", () => new Map([["model.embed_tokens.weight", up("groups 2:4")]]), /no such matrix/],
     ["another shape", () => new Map([[Q, up("groups 2:4")]]), /shape must be \[20, 20\], got \[33, 20\]/],
     [
-      "a bias where there is none",
-      () => new Map([[UP, examples["groups 2:4"](33, 20, new Float32Array(33)).weight]]),
-      /model's has none/,
+      "a bias of another length",
+      () => new Map([[Q, examples["groups 2:4"](20, 20, new Float32Array(19)).weight]]),
+      /its bias must have 20 numbers, got 19/,
     ],
-    ["another bias", () => new Map([[Q, examples["groups 2:4"](20, 20, new Float32Array(20)).weight]]), /bias differs/],
+    [
+      "a bias that is not finite",
+      () => new Map([[UP, examples["groups 2:4"](33, 20, new Float32Array(33).fill(Number.NaN)).weight]]),
+      /must be finite in BF16, but \[0, 0\]/,
+    ],
+    [
+      "a bias of the head",
+      () => new Map([["lm_head.weight", examples["groups 2:4"](7, 20, new Float32Array(7)).weight]]),
+      /the head has none/,
+    ],
     [
       "NaN",
       () => new Map([[UP, { ...up("gated-rows bf16"), data: new Uint16Array(660).fill(0x7fc0) } as LinearWeight]]),

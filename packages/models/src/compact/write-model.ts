@@ -4,21 +4,22 @@ import { setImmediate } from "node:timers/promises";
 import { type DenseWeight, type LinearWeight, type Operations, WinnowError } from "@winnow/core";
 import { readBitmask } from "../bitmask.js";
 import { type ModelConfig, readModelConfig } from "../config.js";
-import { asFloatData, copyShared, type StoredFloat } from "../float-convert.js";
+import type { StoredFloat } from "../float-convert.js";
 import { type ModelFolder, openModelFolder, type StoredTensor } from "../folder.js";
 import type { JsonObject } from "../json.js";
 import { readTensor } from "../safetensors.js";
 import { bytesOf, bytesPerElement } from "../safetensors-dtype.js";
 import { checkTensors, type LinearSpec, linearSpecs } from "../tensor-layout.js";
+import { BiasWriter } from "./bias-writer.js";
 import { BLOCK_KEY } from "./block.js";
 import { checkContent } from "./content.js";
 import {
   type CompactWeight,
   describeWeight,
-  FORMAT_VERSION,
   isCompactWeight,
   type MatrixDescription,
   sectionsOf,
+  versionFor,
 } from "./description.js";
 import { headerRoom } from "./header-room.js";
 import { readMatrix } from "./matrix.js";
@@ -26,6 +27,7 @@ import { formatError, layerOf, MatrixLookup, type MatrixSource } from "./matrix-
 import { replaceFolder } from "./output-folder.js";
 import { partsOf } from "./parts.js";
 import { ShardWriter, type TensorBytes } from "./shards.js";
+import { storedDtype } from "./stored-dtype.js";
 import { storedValues } from "./stored-values.js";
 
 export interface WriteModelOptions {
@@ -62,8 +64,11 @@ const CARRIED = /\.(json|jinja|model|txt|tiktoken)$|^(LICENSE|NOTICE)/i;
  * byte for byte (matrices of a sparse-bitmask checkpoint become plain tensors); dense matrices become plain tensors in either form. The result appears under `out` as a whole or not at all. One tensor (or one layer, see
  * {@link MatrixSource}) is in memory at a time.
  *
- * Errors: `ERR_WEIGHT_FORMAT` for a matrix that the model lacks, of another shape, with another bias, contradicting itself, or (plain) of a format that chooses
- * while it runs; `ERR_OUTPUT_FILE` for writing, and if `out` is not empty and may not be overwritten; `ERR_MODEL_FILE`, `ERR_MODEL_TENSOR` and
+ * A bias that a matrix brings replaces the model's, or is added, in the matrix's stored type. The sparse form holds any. The plain form can add biases only where a key of
+ * config.json (`attention_bias`, `mlp_bias`) announces them for the whole family: the key is set and the other matrices of the family get zeros.
+ *
+ * Errors: `ERR_WEIGHT_FORMAT` for a matrix that the model lacks, of another shape, contradicting itself, or (plain) of a format that chooses while it runs or with a bias
+ * that the architecture has no place for; `ERR_OUTPUT_FILE` for writing, and if `out` is not empty and may not be overwritten; `ERR_MODEL_FILE`, `ERR_MODEL_TENSOR` and
  * `ERR_MODEL_CONFIG` for the source; `ERR_CANCELLED`.
  */
 export async function writeModel(
@@ -75,9 +80,10 @@ export async function writeModel(
   const config = readModelConfig(source);
   checkTensors(source, config);
   return replaceFolder(out, source.path, options.overwrite ?? false, async (folder) => {
-    const written = await new ModelWriter(folder, source, config, matrices, options).write();
-    copyOtherFiles(source, folder);
-    checkTensors(openModelFolder(folder), config);
+    const { configKeys, ...written } = await new ModelWriter(folder, source, config, matrices, options).write();
+    copyOtherFiles(source, folder, configKeys);
+    const made = openModelFolder(folder);
+    checkTensors(made, readModelConfig(made));
     return written;
   });
 }
@@ -85,6 +91,7 @@ export async function writeModel(
 class ModelWriter {
   private readonly specs: ReadonlyMap<string, LinearSpec>;
   private readonly lookup: MatrixLookup;
+  private readonly biases: BiasWriter;
   private readonly shards: ShardWriter;
   private readonly replaced: string[] = [];
   private readonly descriptions = new Map<string, MatrixDescription>();
@@ -98,6 +105,7 @@ class ModelWriter {
   ) {
     this.specs = linearSpecs(config);
     this.lookup = new MatrixLookup(matrices, this.specs);
+    this.biases = new BiasWriter(source, config, options.form);
     this.shards = new ShardWriter({
       folder,
       limit: options.shardBytes ?? 4 * 2 ** 30,
@@ -107,7 +115,7 @@ class ModelWriter {
     });
   }
 
-  async write(): Promise<WrittenModel> {
+  async write(): Promise<WrittenModel & { readonly configKeys: JsonObject }> {
     try {
       const names = orderedNames(this.source);
       for (const [index, name] of names.entries()) {
@@ -117,17 +125,23 @@ class ModelWriter {
         this.shards.addGroup(name, await this.tensorsOf(name));
         this.options.onProgress?.((index + 1) / names.length);
       }
-      return { tensorBytes: this.shards.finish(), replaced: this.replaced };
+      for (const bias of this.biases.added()) this.shards.addGroup(bias.name, [bias]);
+      return { tensorBytes: this.shards.finish(), replaced: this.replaced, configKeys: this.biases.configKeys() };
     } finally {
       this.shards.close();
     }
   }
 
   private async tensorsOf(name: string): Promise<readonly TensorBytes[]> {
+    const owner = this.biases.ownerOf(name);
+    if (owner !== undefined) {
+      const { bias } = (await this.lookup.find(owner)) ?? {};
+      return [this.biases.changed(owner, bias) ?? plainTensor(this.source, name)];
+    }
     const given = await this.lookup.find(name);
     if (given) {
       this.replaced.push(name);
-      this.checkBias(name, given.bias);
+      this.biases.take(name, given.bias);
     }
     const compact = this.source.matrices.get(name);
     const weight = given ?? (compact && readMatrix(compact));
@@ -160,30 +174,25 @@ class ModelWriter {
     return { name, dtype, shape: [outFeatures, inFeatures], bytes: storedValues(name, dense, dtype) };
   }
 
-  /** Biases are carried along as tensors of their own, so a matrix cannot bring another one. */
-  private checkBias(name: string, bias: Float32Array | undefined): void {
-    if (!bias) return;
-    const stored = this.specs.get(name)?.bias;
-    const tensor = stored === undefined ? undefined : this.source.tensors.get(stored);
-    if (!tensor) throw formatError(name, "it has a bias, the model's has none");
-    const { dtype } = tensor.entry;
-    const own = copyShared(asFloatData(dtype as StoredFloat, readTensor(tensor.file, tensor.entry)), "f32");
-    if (own.length !== bias.length || own.some((x, o) => x !== bias[o])) {
-      throw formatError(name, "its bias differs from the model's, which cannot be stored");
-    }
-  }
-
   private metadata(groups: readonly string[]): Record<string, string> {
     const { form, provenance } = this.options;
+    const biases = form === "plain" ? [] : groups.filter((name) => this.biases.isAdded(name));
     const matrices =
       form === "plain"
         ? this.replaced.filter((name) => groups.includes(name))
         : Object.fromEntries([...this.descriptions].filter(([name]) => groups.includes(name)));
+    const block = {
+      formatVersion: versionFor(biases),
+      form,
+      matrices,
+      ...(biases.length > 0 && { biases }),
+      provenance,
+    };
     return {
       ...firstMetadata(this.source),
       // Other programs load "pt" and refuse what they do not know.
       format: form === "plain" ? "pt" : BLOCK_KEY,
-      [BLOCK_KEY]: JSON.stringify({ formatVersion: FORMAT_VERSION, form, matrices, provenance }),
+      [BLOCK_KEY]: JSON.stringify(block),
     };
   }
 
@@ -203,12 +212,6 @@ function orderedNames(source: ModelFolder): readonly string[] {
   );
 }
 
-/** Type of a tensor of the source, or of the plain tensor that a compact matrix replaced. */
-function storedDtype({ tensors, matrices, bitmasks }: ModelFolder, name: string): StoredFloat {
-  const dtype = tensors.get(name)?.entry.dtype ?? matrices.get(name)?.description.replaces ?? bitmasks.get(name)?.dtype;
-  return dtype as StoredFloat;
-}
-
 function plainTensor(source: ModelFolder, name: string): TensorBytes {
   const bitmask = source.bitmasks.get(name);
   if (bitmask) return { name, dtype: bitmask.dtype, shape: bitmask.shape, bytes: readBitmask(bitmask) };
@@ -221,13 +224,14 @@ function firstMetadata(source: ModelFolder): Readonly<Record<string, string>> {
   return stored.file.metadata;
 }
 
-function copyOtherFiles({ path, config, bitmasks }: ModelFolder, to: string): void {
+function copyOtherFiles({ path, config, bitmasks }: ModelFolder, to: string, configKeys: JsonObject): void {
   for (const name of readdirSync(path)) {
     const carried = CARRIED.test(name) && !name.endsWith(".index.json");
     if (carried && statSync(join(path, name)).isFile()) copyFileSync(join(path, name), join(to, name));
   }
-  if (bitmasks.size === 0) return;
+  if (bitmasks.size === 0 && Object.keys(configKeys).length === 0) return;
   // What comes out is no longer a sparse-bitmask checkpoint, and must not say so.
   const { quantization_config: _, compression_config: __, sparsity_config: ___, ...rest } = config;
-  writeFileSync(join(to, "config.json"), `${JSON.stringify(rest, null, 2)}\n`);
+  const kept = bitmasks.size > 0 ? rest : config;
+  writeFileSync(join(to, "config.json"), `${JSON.stringify({ ...kept, ...configKeys }, null, 2)}\n`);
 }

@@ -16,7 +16,7 @@ export async function pruneLoaded(
 ): Promise<LoadResult> {
   if (!changesWeights(plan, "memory")) return loaded;
   const job = { pool, plan, hooks };
-  const preparation = await preparePruning(job);
+  const preparation = await preparePruning(job, "memory");
   const folder = WorkFolder.temporary();
   try {
     const settings = { preparation, folder, keep: "memory", format: plan.weights.format } as const;

@@ -2,6 +2,7 @@ import { type LinearWeight, type Projection, projectionInput } from "@winnow/cor
 import type { LayerWeights } from "@winnow/models";
 import type { WeightFormatChoice } from "../config/weights.js";
 import type { MatrixPlace } from "../plan/plan.js";
+import { checkBiasPlaces } from "./bias-places.js";
 import { gatherLayer, type LayerStatistics, partsOf, type Windows } from "./gather-layer.js";
 import { type PruneJob, runStep } from "./job.js";
 import { type MatrixWork, wantedOf, workOfLayer } from "./matrices.js";
@@ -19,10 +20,14 @@ export interface Preparation {
   readonly sample?: CalibrationSample;
 }
 
-/** Makes the sparsifiers and draws the calibration windows if any sparsifier needs statistics. */
-export async function preparePruning(job: PruneJob): Promise<Preparation> {
+/**
+ * Makes the sparsifiers and draws the calibration windows if any sparsifier needs statistics. Error: `ERR_WEIGHT_FORMAT` where a sparsifier may bring biases that the
+ * form cannot hold.
+ */
+export async function preparePruning(job: PruneJob, keep: Keep["as"]): Promise<Preparation> {
   job.hooks.onProgress?.(0, "calibration text");
   const needs = await runStep<SparsifierNeeds[]>(job, { step: "describe" });
+  if (keep === "plain") checkBiasPlaces(job.plan, needs);
   if (needs.every(({ statistics }) => statistics.length === 0)) return { needs };
   const settings = job.plan.weights.calibration;
   return { needs, sample: await runStep<CalibrationSample>(job, { step: "sample", settings }) };

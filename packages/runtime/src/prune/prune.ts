@@ -81,7 +81,7 @@ type Settings = PruneOptions & Required<Pick<PruneOptions, "form" | "overwrite">
 async function pruneInto(job: PruneJob, settings: Settings): Promise<Omit<PruneReport, "out" | "form" | "seconds">> {
   const { out, form, onNotice } = settings;
   const { plan } = job;
-  const preparation = await preparePruning(job);
+  const preparation = await preparePruning(job, form);
   const { sample } = preparation;
   const key = runKey(plan, form, sample);
   const folder = WorkFolder.resumable(`${resolve(out)}.partial`, key, (text) => onNotice?.(text));

@@ -105,10 +105,16 @@ describe("prune refuses", () => {
       /thresholds/,
     ],
     [
-      "changes a bias that a folder cannot hold",
-      sparsify("({ ...weight, bias: new Float32Array(16) })"),
-      "ERR_WEIGHT_FORMAT",
-      /bias/,
+      "brings a bias of another length",
+      sparsify("({ ...weight, bias: new Float32Array(15) })"),
+      "ERR_PLUGIN_RESULT",
+      /bias must be a Float32Array of 16 finite numbers/,
+    ],
+    [
+      "declares changesBias wrongly",
+      "() => ({ statistics: [], changesBias: 'yes', sparsify: ({ weight }) => weight })",
+      "ERR_PLUGIN_RESULT",
+      /changesBias must be true or false, got "yes"/,
     ],
     [
       "reports a fact that is no number",

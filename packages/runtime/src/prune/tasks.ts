@@ -32,6 +32,8 @@ export interface DescribeStep {
 
 export interface SparsifierNeeds {
   readonly statistics: readonly StatisticName[];
+  /** Whether its results may bring biases. */
+  readonly changesBias: boolean;
   /** Passes of its survey; 0: it has none. */
   readonly surveyPasses: number;
 }

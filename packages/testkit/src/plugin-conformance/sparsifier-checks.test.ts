@@ -8,6 +8,7 @@ import {
   sparsifierFromScorer,
   type WeightContext,
   type WeightScorer,
+  type WeightSparsifier,
 } from "@winnow/core";
 import { createReference } from "@winnow/kernels-reference";
 import { conformanceChecks } from "./checks.js";
@@ -49,7 +50,24 @@ const byRow = (factorOf: (row: Float32Array) => number) =>
 const result = (make: (weight: DenseWeight, context: WeightContext) => unknown) =>
   changed(sound, () => ({ sparsify: (context: WeightContext) => make(context.weight, context) }));
 
+/** Brings a bias and says so. */
+function withBias(value: number): AnyPlugin {
+  return changed(sound, (made) => ({
+    changesBias: true,
+    sparsify: (context: WeightContext) => ({
+      ...(made as WeightSparsifier).sparsify(context),
+      bias: new Float32Array(context.weight.outFeatures).fill(value),
+    }),
+  }));
+}
+
 const mutants: Mutant[] = [
+  [
+    "result-valid",
+    "brings a bias of NaN",
+    withBias(Number.NaN),
+    /a bias of 64 finite numbers for q_proj .*; got another/,
+  ],
   [
     "statistics-known",
     "reads norms",
@@ -245,6 +263,7 @@ const mutants: Mutant[] = [
 ];
 
 describeSound(sound);
+describeSound(withBias(0.5));
 describeMutants("checks of weight sparsifiers", sound, mutants, common);
 
 let reads = 0;

@@ -25,10 +25,11 @@ export function checkRepeats(maker: Maker): undefined {
 export function checkOrder(maker: Maker): undefined {
   const matrices = modelMatrices();
   const forward = sparsifyAll(maker.sparsifier(), matrices);
-  const { statistics, survey, sparsify } = maker.sparsifier();
+  const { statistics, changesBias, survey, sparsify } = maker.sparsifier();
   const backward = sparsifyAll(
     {
       statistics,
+      ...(changesBias !== undefined && { changesBias }),
       ...(survey && {
         survey: { ...survey, combine: (list, previous) => survey.combine(sorted(list, matrices), previous) },
       }),

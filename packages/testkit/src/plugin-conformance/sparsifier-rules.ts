@@ -4,7 +4,7 @@ import type { Maker } from "./make.js";
 import { reference } from "./masker-run.js";
 import { type Matrix, modelMatrices, sizedMatrices, weightValues } from "./matrices.js";
 import { requireRefusal } from "./nan-rule.js";
-import { checkedValues, sparsifyAll, surveyAll, weightContext } from "./sparsifier-run.js";
+import { checkedValues, sparsifyAll, sparsifyOne, surveyAll, weightContext } from "./sparsifier-run.js";
 import type { WeightOracle } from "./subject.js";
 import { resultDifference } from "./weight-compare.js";
 
@@ -133,10 +133,7 @@ export function checkOracle(maker: Maker): undefined {
     const survey = surveyAll(sparsifier, [matrix]);
     const context = { ...weightContext(matrix, sparsifier.statistics), ...(survey !== undefined && { survey }) };
     const kept = oracle(context, maker.options());
-    const values = checkedValues(
-      matrix,
-      attempt("sparsify to work", () => sparsifier.sparsify(context)),
-    );
+    const values = checkedValues(matrix, sparsifyOne(sparsifier, matrix, context));
     const original = weightValues(matrix.weight);
     const bad = values.findIndex((value, e) => (value !== 0) !== (kept[e] === 1 && original[e] !== 0));
     const place = `weight (${Math.floor(bad / matrix.weight.inFeatures)}, ${bad % matrix.weight.inFeatures})`;

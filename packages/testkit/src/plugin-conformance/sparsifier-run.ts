@@ -30,8 +30,25 @@ export function sparsifyAll(
       ...weightContext(matrix, sparsifier.statistics, settings),
       ...(survey !== undefined && { survey }),
     };
-    return attempt(`sparsify to return a weight for ${matrix.name}`, () => sparsifier.sparsify(context));
+    return sparsifyOne(sparsifier, matrix, context);
   });
+}
+
+export function sparsifyOne(sparsifier: WeightSparsifier, matrix: Matrix, context: WeightContext): LinearWeight {
+  const result = attempt(`sparsify to return a weight for ${matrix.name}`, () => sparsifier.sparsify(context));
+  return sparsifier.changesBias ? withOwnBias(matrix, result) : result;
+}
+
+/** The result of a method that may bring a bias, with the matrix's own again, as all other rules expect it. The bias must be valid. */
+function withOwnBias({ name, weight }: Matrix, result: LinearWeight): LinearWeight {
+  if (typeof result !== "object" || result === null) return result;
+  const { bias, ...rest } = result;
+  const isValid =
+    bias === undefined
+      ? weight.bias === undefined
+      : bias instanceof Float32Array && bias.length === weight.outFeatures && bias.every(Number.isFinite);
+  requireThat(isValid, `a bias of ${weight.outFeatures} finite numbers for ${name}`, bias ? "another one" : "none");
+  return { ...rest, ...(weight.bias && { bias: weight.bias }) } as LinearWeight;
 }
 
 /** The result of a method's survey; undefined if it has none. Values are copied as on their way between threads. */

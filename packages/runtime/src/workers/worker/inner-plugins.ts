@@ -97,9 +97,10 @@ export class PluginFactory {
 
 /** Errors name the sparsifier itself, not the one that holds it. */
 function guardedSparsifier(plugin: string, sparsifier: WeightSparsifier): WeightSparsifier {
-  const { statistics, survey } = sparsifier;
+  const { statistics, changesBias, survey } = sparsifier;
   return {
     statistics,
+    ...(changesBias !== undefined && { changesBias }),
     ...(survey && {
       survey: {
         ...(survey.passes !== undefined && { passes: survey.passes }),

@@ -1,5 +1,5 @@
 import type { DenseWeight, LayerOperations, LinearWeight } from "@winnow/core";
-import { createRopeTable, loadTokenizer, loadWeights, openModelFolder, parseModelConfig } from "@winnow/models";
+import { createRopeTable, loadTokenizer, loadWeights, openModelFolder, readModelConfig } from "@winnow/models";
 import type { Plan } from "../../plan/plan.js";
 import { chooseFormat } from "../../prune/choose-format.js";
 import type { LoadResult, LoadTask } from "../messages.js";
@@ -26,7 +26,7 @@ function packerOf(plan: Plan, { packWeight, encodeWeight }: LayerOperations): (w
 /** Reads and checks a model folder, laying the weights out for the plan's kernels in shared memory. */
 export async function load({ plan, cancel, events }: LoadTask): Promise<LoadResult> {
   const folder = openModelFolder(plan.model.folder);
-  const config = parseModelConfig(folder.config);
+  const config = readModelConfig(folder);
   const tokenizer = loadTokenizer(folder, config);
   const { operations, isa } = await kernelsOf(plan);
   const weights = loadWeights(folder, config, operations, {

@@ -11,7 +11,7 @@ import {
 } from "@winnow/core";
 
 /**
- * Checks what a sparsifier returned for `original`: a weight of the same shape, consistent and finite. Dense results come back in the model's own type.
+ * Checks what a sparsifier returned for `original`: a weight of the same shape, consistent and finite. Dense results and biases come back in the model's own type.
  * Errors: `ERR_PLUGIN_RESULT`. O(out * in).
  */
 export function checkedResult(
@@ -27,12 +27,12 @@ export function checkedResult(
     checkDense(weight);
     const own = inType(weight, original);
     checkFinite(own);
-    return own;
+    return withStorableBias(own, original);
   }
   checkFinite(decoded(weight, operations));
   if (weight.format === "channels") checkSelection(weight.selection, weight.inFeatures);
   if (weight.format === "gated-rows") checkSelection(weight.selection, weight.outFeatures);
-  return weight;
+  return withStorableBias(weight, original);
 }
 
 function checkShape({ outFeatures, inFeatures }: LinearWeight, original: DenseWeight): void {
@@ -46,6 +46,13 @@ function checkBias({ bias }: LinearWeight, original: DenseWeight): void {
   const expected = `a Float32Array of ${original.outFeatures} finite numbers`;
   if (!(bias instanceof Float32Array) || bias.length !== original.outFeatures || !bias.every(Number.isFinite))
     throw failure(`the bias must be ${expected}, as the matrix has, got ${describe(bias)}`);
+}
+
+/** A bias that the matrix did not have is stored in the type of its weights. */
+function withStorableBias<W extends LinearWeight>(weight: W, { bias: own, dtype }: DenseWeight): W {
+  const { bias } = weight;
+  if (!bias || dtype === "f32" || (own && bias.every((value, o) => value === own[o]))) return weight;
+  return { ...weight, bias: bias.map((value) => fromBf16(toBf16(value))) };
 }
 
 function checkDense({ data, dtype, outFeatures, inFeatures }: DenseWeight): void {

@@ -1,14 +1,23 @@
 import { type DenseWeight, type LinearWeight, type Operations, WinnowError } from "@winnow/core";
+import type { ModelConfig } from "@winnow/models";
+import { biasPlaceProblem, holdsBias } from "../../../prune/bias-places.js";
 import { chooseFormat } from "../../../prune/choose-format.js";
 import type { SparsifyStep } from "../../../prune/tasks.js";
 import { inType } from "./check-result.js";
 import type { PruneContext } from "./context.js";
 
 /** The result of a matrix in the form in which it is kept. Errors: `ERR_WEIGHT_FORMAT` where it has no such form. */
-export function kept({ plan }: PruneContext, ops: Operations, step: SparsifyStep, result: LinearWeight): LinearWeight {
+export function kept(
+  { plan, config }: PruneContext,
+  ops: Operations,
+  step: SparsifyStep,
+  result: LinearWeight,
+): LinearWeight {
   const { keep, original } = step;
-  if (keep.as !== "memory") checkBias(step, result);
-  if (keep.as === "plain") return plain(step, result, ops);
+  if (keep.as === "plain") {
+    checkBias(config, step, result);
+    return plain(step, result, ops);
+  }
   // Formats that a sparsifier chose stay as they are.
   if (result.format !== "dense") return result;
   try {
@@ -28,12 +37,10 @@ function plain(step: SparsifyStep, result: LinearWeight, ops: Operations): Dense
   return inType(result.format === "dense" ? result : ops.decodeWeight(result), step.original);
 }
 
-/** A model folder holds the model's biases. */
-function checkBias(step: SparsifyStep, { bias }: LinearWeight): void {
-  const own = step.original.bias;
-  if (bias === own || (bias && own && bias.every((value, o) => value === own[o]))) return;
-  const problem = `${namesOf(step)} changed the bias, which a model folder cannot hold. Run it without a prune step.`;
-  throw failure(step, "ERR_WEIGHT_FORMAT", problem);
+/** For sparsifiers that did not declare that they bring biases. */
+function checkBias(config: ModelConfig, step: SparsifyStep, { bias }: LinearWeight): void {
+  if (bias && !holdsBias(config, step))
+    throw failure(step, "ERR_WEIGHT_FORMAT", biasPlaceProblem(config, namesOf(step)));
 }
 
 function namesOf({ sparsifiers }: SparsifyStep): string {

@@ -21,8 +21,8 @@ export function sparsifierOf(plan: Plan, { sparsifier, options }: PlannedSparsif
 export function describeSparsifiers(plan: Plan): Promise<SparsifierNeeds[]> {
   return Promise.all(
     plan.weights.sparsifiers.map(async (planned) => {
-      const { statistics, survey } = await sparsifierOf(plan, planned);
-      return { statistics, surveyPasses: survey ? (survey.passes ?? 1) : 0 };
+      const { statistics, changesBias = false, survey } = await sparsifierOf(plan, planned);
+      return { statistics, changesBias, surveyPasses: survey ? (survey.passes ?? 1) : 0 };
     }),
   );
 }
@@ -34,6 +34,7 @@ async function make(plan: Plan, plugin: string, options: Readonly<Record<string,
     const sparsifier = factory.weightSparsifier({ plugin, options });
     checkStatistics(sparsifier.statistics);
     checkSurvey(sparsifier.survey);
+    checkChangesBias(sparsifier.changesBias);
     return sparsifier;
   });
 }
@@ -43,6 +44,11 @@ function checkStatistics(statistics: readonly StatisticName[] | undefined): void
   const unknown = statistics.find((name) => !statisticNames.includes(name));
   if (unknown !== undefined)
     throw resultError(`statistics must be some of ${statisticNames.join(", ")}, got ${JSON.stringify(unknown)}`);
+}
+
+function checkChangesBias(changesBias: unknown): void {
+  if (changesBias !== undefined && typeof changesBias !== "boolean")
+    throw resultError(`changesBias must be true or false, got ${JSON.stringify(changesBias)}`);
 }
 
 function checkSurvey(survey: WeightSparsifier["survey"]): void {
