@@ -1,15 +1,31 @@
-import { defineOptions, definePlugin, type KernelPackage, type Operations } from "@winnow/core";
+import {
+  type DenseWeight,
+  defineOptions,
+  definePlugin,
+  type KernelPackage,
+  type Operations,
+  option,
+  sparsityOptions,
+  toBf16,
+} from "@winnow/core";
 import { referenceKernels } from "@winnow/kernels-reference";
 import { conformanceChecks } from "./checks.js";
 import { sampleWindow } from "./sample-plugins.js";
 import { changed, describeMutants, describeSound, type Mutant } from "./testing/mutants.js";
+
+const share = sparsityOptions.sparsity.unwrap();
+const orders = defineOptions({ rows: share, columns: share }).keyof();
+const info = { description: "Changes nothing." };
 
 const sound = definePlugin({
   id: "reference",
   kind: "kernel",
   summary: "The reference kernels.",
   source: { title: "A sample for tests" },
-  options: defineOptions({}),
+  options: defineOptions({
+    order: option(orders.default("rows"), info),
+    share: option(share.default(0.5), info),
+  }),
   create: () => ({ ...referenceKernels }),
 });
 
@@ -27,6 +43,16 @@ const operations = (change: (sound: Operations) => object) =>
       return { ...instance, operations: { ...instance.operations, ...change(instance.operations as Operations) } };
     },
   }));
+
+const wrongNorms = operations(({ columnNorms }) => ({
+  columnNorms: (...args: Parameters<typeof columnNorms>) => columnNorms(...args).map((norm) => norm * norm),
+}));
+
+/** Kernels whose norms are wrong under some options. */
+const wrongUnder = (isWrong: (options: Record<string, unknown>) => boolean): Mutant[2] => ({
+  ...sound,
+  create: (options, ...rest) => (isWrong(options) ? wrongNorms : sound).create(options, ...rest),
+});
 
 const mutants: Mutant[] = [
   [
@@ -74,6 +100,30 @@ const mutants: Mutant[] = [
   ],
   [
     "operation-linear",
+    "names a format that nobody knows among others",
+    kernels(() => ({ kernels: [{ operation: "linear", dtypes: ["f32"], formats: ["dense", "diagonal"] }] })),
+    /known formats of linear; got diagonal/,
+  ],
+  [
+    "operation-linear",
+    "rounds float32 weights to bf16",
+    operations(({ packWeight }) => ({
+      packWeight: (weight: DenseWeight) =>
+        packWeight({ ...weight, dtype: "bf16", data: Uint16Array.from(weight.data, toBf16) }, "bf16"),
+    })),
+    /linear of weights in packed f32 to give/,
+  ],
+  [
+    "operation-linear",
+    "writes over out where it should add",
+    operations(({ linear }) => ({
+      linear: (...[x, rows, weight, out, , sparseRows]: Parameters<typeof linear>) =>
+        linear(x, rows, weight, out, false, sparseRows),
+    })),
+    /linear of weights in .* to give/,
+  ],
+  [
+    "operation-linear",
     "forgets the bias",
     operations(({ linear }) => ({
       linear: (...[x, rows, { bias: _, ...weight }, ...rest]: Parameters<typeof linear>) =>
@@ -97,6 +147,14 @@ const mutants: Mutant[] = [
       decodeAttention: ({ tokens: _, ...task }: Parameters<typeof decodeAttention>[0]) => decodeAttention(task),
     })),
     /decodeAttention of lists, f32 to give/,
+  ],
+  [
+    "operation-packed-attention",
+    "ignores the scale",
+    operations(({ packedAttention }) => ({
+      packedAttention: (task: Parameters<typeof packedAttention>[0]) => packedAttention({ ...task, scale: 1 }),
+    })),
+    /packedAttention of rows of 20, f32 to give/,
   ],
   [
     "operation-elementwise",
@@ -135,12 +193,32 @@ const mutants: Mutant[] = [
     /topK of .* to give 0 at 0 .*; got 33/,
   ],
   [
-    "operation-linear-algebra",
-    "forgets the root of norms",
-    operations(({ columnNorms }) => ({
-      columnNorms: (...args: Parameters<typeof columnNorms>) => columnNorms(...args).map((norm) => norm * norm),
+    "operation-primitives",
+    "reads bf16 keys as numbers",
+    operations(({ scores }) => ({
+      scores: (task: Parameters<typeof scores>[0], out: Float32Array) =>
+        scores({ ...task, k: { ...task.k, dtype: "f32", data: Float32Array.from(task.k.data) } }, out),
     })),
-    /columnNorms of .* to give/,
+    /scores of 37 keys in bf16 to give/,
+  ],
+  ["operation-linear-algebra", "forgets the root of norms", wrongNorms, /columnNorms of .* to give/],
+  [
+    "option-values",
+    "computes something else under one value of an enum",
+    wrongUnder(({ order }) => order === "columns"),
+    /with order: "columns"; got the error "Expected columnNorms/,
+  ],
+  [
+    "option-values",
+    "computes something else at the low end of a range",
+    wrongUnder(({ share }) => share === 0),
+    /with share: 0;/,
+  ],
+  [
+    "option-values",
+    "computes something else at the high end of a range",
+    wrongUnder(({ share }) => share === 1),
+    /with share: 1;/,
   ],
 ];
 

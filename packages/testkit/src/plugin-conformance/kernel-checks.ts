@@ -5,9 +5,11 @@ import {
   type OperationName,
   operationMethods,
 } from "@winnow/core";
-import { attempt, attemptAsync, type ConformanceCheck, requireThat } from "./check.js";
+import { attempt, attemptAsync, type ConformanceCheck, ConformanceError, messageOf, requireThat } from "./check.js";
 import { compareOperation } from "./kernel-compare.js";
 import type { Maker } from "./make.js";
+import { optionVariants } from "./option-variants.js";
+import { smallModel } from "./subject.js";
 
 const operationNames = Object.keys(operationMethods) as OperationName[];
 
@@ -39,15 +41,20 @@ export function kernelChecks(maker: Maker): ConformanceCheck[] {
       clause: "operations.ts: Operations",
       run: () => checkOperation(maker, name),
     })),
+    {
+      id: "option-values",
+      title: "all operations keep to the reference kernels under every value and range end of an option",
+      clause: "plugin.ts: PluginDefinition.options",
+      run: () => checkOptions(maker),
+    },
   ];
 }
 
-function packageOf(maker: Maker): KernelPackage {
-  return maker.create() as KernelPackage;
+function packageOf(maker: Maker, options?: Record<string, unknown>): KernelPackage {
+  return maker.create(options) as KernelPackage;
 }
 
-function checkPackage(maker: Maker): undefined {
-  const { id, priority, kernels } = packageOf(maker);
+function checkPackage(maker: Maker, { id, priority, kernels } = packageOf(maker)): undefined {
   requireThat(id === maker.definition.id, `the id "${maker.definition.id}", which the plan names`, `"${id}"`);
   requireThat(Number.isFinite(priority), "a number as priority", `${priority}`);
   requireThat(Array.isArray(kernels) && kernels.length > 0, "a list of kernels", String(kernels));
@@ -74,10 +81,9 @@ function checkAvailable(maker: Maker): string | undefined {
 
 /** Loads the kernels for one check; undefined where they cannot run. */
 async function withOperations(
-  maker: Maker,
+  kernels: KernelPackage,
   work: (operations: Partial<LayerOperations>, kernels: readonly KernelDescriptor[]) => Promise<void> | void,
 ): Promise<string | undefined> {
-  const kernels = packageOf(maker);
   const status = kernels.available();
   if (!status.available) return `not tried: ${status.reason}`;
   const instance = await attemptAsync("load to work", () => kernels.load({ threads: 2, isa: "auto" }));
@@ -91,7 +97,7 @@ async function withOperations(
 }
 
 function checkMethods(maker: Maker): Promise<string | undefined> {
-  return withOperations(maker, (operations, kernels) => {
+  return withOperations(packageOf(maker), (operations, kernels) => {
     for (const { operation } of kernels)
       for (const method of operationMethods[operation])
         requireThat(
@@ -103,9 +109,35 @@ function checkMethods(maker: Maker): Promise<string | undefined> {
 }
 
 async function checkOperation(maker: Maker, name: OperationName): Promise<string | undefined> {
-  if (!packageOf(maker).kernels.some(({ operation }) => operation === name)) return "not declared";
-  return withOperations(maker, async (operations, kernels) => {
-    for (const descriptor of kernels)
-      if (descriptor.operation === name) await compareOperation(operations as LayerOperations, descriptor);
+  const kernels = packageOf(maker);
+  if (!kernels.kernels.some(({ operation }) => operation === name)) return "not declared";
+  return compareOperations(kernels, (operation) => operation === name);
+}
+
+function compareOperations(kernels: KernelPackage, isChosen: (name: OperationName) => boolean) {
+  return withOperations(kernels, async (operations, descriptors) => {
+    for (const descriptor of descriptors)
+      if (isChosen(descriptor.operation)) await compareOperation(operations as LayerOperations, descriptor);
   });
+}
+
+async function checkOptions(maker: Maker): Promise<string | undefined> {
+  const tried: string[] = [];
+  for (const { name, value, options } of optionVariants(maker)) {
+    const what = `${name}: ${JSON.stringify(value)}`;
+    if (maker.definition.check?.(options, smallModel).length) continue;
+    try {
+      const kernels = packageOf(maker, options);
+      checkPackage(maker, kernels);
+      const note = await compareOperations(kernels, () => true);
+      tried.push(note ? `${what} (${note})` : what);
+    } catch (error) {
+      throw new ConformanceError(
+        `kernels that keep the contract with ${what}`,
+        `the error "${messageOf(error)}"`,
+        error,
+      );
+    }
+  }
+  return tried.length > 0 ? `with ${tried.join(", ")}` : "no option has an enum, a boolean or a range";
 }

@@ -12,6 +12,8 @@ export interface KernelCase {
   readonly method: string;
   readonly name: string;
   readonly dtype: FloatDtype;
+  /** Of the weights or the mask, as a kernel declares it. */
+  readonly format?: string;
   call(operations: LayerOperations): ArrayLike<number> | Promise<ArrayLike<number>>;
 }
 
@@ -22,7 +24,9 @@ const tolerances: Record<FloatDtype, number> = { f32: 1e-5, bf16: 0.02 };
 export async function compareOperation(operations: LayerOperations, descriptor: KernelDescriptor): Promise<void> {
   const cases = casesOf(descriptor);
   const { operation, formats } = descriptor;
+  const untried = formats?.filter((format) => !cases.some((one) => one.format === format)) ?? [];
   requireThat(cases.length > 0, `known formats of ${operation}`, () => JSON.stringify(formats) ?? "none");
+  requireThat(untried.length === 0, `known formats of ${operation}`, untried.join(", "));
   for (const { method, name, dtype, call } of cases) {
     const what = `${method} of ${name}`;
     const expected = await call(reference);
@@ -51,6 +55,6 @@ function casesOf({ operation, dtypes, formats }: KernelDescriptor): KernelCase[]
     case "cache":
       return denseCases(operation, dtypes);
     default:
-      return primitiveCases(operation);
+      return primitiveCases(operation, dtypes);
   }
 }

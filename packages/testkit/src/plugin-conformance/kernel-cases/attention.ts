@@ -21,6 +21,7 @@ function prefillCases(forms: readonly string[], dtype: FloatDtype): KernelCase[]
         method: "prefillAttention",
         name: `${n} tokens, ${dtype}, mask ${title}`,
         dtype,
+        format: mask.form,
         async call(operations: LayerOperations) {
           const { q, k, v, scale } = makePrompt({ name: title, n, dtype });
           const out = headsFirst(new Float32Array(q.data.length), q.heads, n, q.headDim);

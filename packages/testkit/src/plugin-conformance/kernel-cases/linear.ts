@@ -22,6 +22,8 @@ const targets: readonly WeightTarget[] = [
   { format: "bitmap", dtype: "bf16" },
   { format: "bitmap", dtype: "int8" },
   { format: "groups", keep: 2, of: 4 },
+  { format: "groups", keep: 4, of: 8 },
+  { format: "groups", keep: 8, of: 16 },
 ];
 
 /** Two in four weights are zero, so that every format can hold them. */
@@ -34,53 +36,84 @@ function denseOf(dtype: FloatDtype): DenseWeight {
 }
 
 export function linearCases(formats: readonly string[], dtypes: readonly FloatDtype[]): KernelCase[] {
-  const wanted = targets.filter(
-    (target) =>
-      formats.includes(target.format) && !("dtype" in target && target.dtype === "f32" && !dtypes.includes("f32")),
-  );
-  const encoded = wanted.flatMap((target) => {
-    const name = Object.values(target).join(" ");
-    return [
-      linearCase(name, (operations) => operations.encodeWeight(denseOf("f32"), target)),
-      {
-        method: "decodeWeight",
-        name,
-        dtype: "bf16" as const,
-        call: (o: LayerOperations) => o.decodeWeight(o.encodeWeight(denseOf("f32"), target)).data,
-      },
-    ];
-  });
-  const cases: KernelCase[] = [...encoded];
-  if (formats.includes("dense-panel16") || formats.includes("dense"))
-    for (const dtype of dtypes) cases.push(linearCase(`packed ${dtype}`, (o) => o.packWeight(denseOf(dtype), dtype)));
-  const selection: Selection = { rule: "largest", keep: 7 };
-  for (const dtype of dtypes) {
-    if (formats.includes("channels"))
-      cases.push(linearCase(`channels ${dtype}`, () => channelsWeight(denseOf("f32"), dtype, selection), 1));
-    if (formats.includes("gated-rows")) cases.push(gatedCase(dtype, selection));
-  }
-  return cases;
+  const encoded = targets.filter((target) => target.format !== "dense-panel16" || dtypes.includes(target.dtype));
+  const cases = [
+    ...encoded.flatMap(encodedCases),
+    ...dtypes.flatMap((dtype) => [...packedCases(dtype), ...selectingCases(dtype)]),
+  ];
+  return cases.filter(({ format = "" }) => formats.includes(format));
 }
 
-function linearCase(name: string, make: (operations: LayerOperations) => LinearWeight, sparseRows = 0): KernelCase {
+function encodedCases(target: WeightTarget): KernelCase[] {
+  const { format } = target;
+  const name = Object.values(target).join(" ");
+  const dtype = format === "dense-panel16" ? target.dtype : "bf16";
+  return [
+    linearCase({ name, format, dtype }, (operations) => operations.encodeWeight(denseOf("f32"), target)),
+    {
+      method: "decodeWeight",
+      name,
+      dtype,
+      format,
+      call: (o) => o.decodeWeight(o.encodeWeight(denseOf("f32"), target)).data,
+    },
+  ];
+}
+
+/** Dense weights as they are, and as the package lays them out. */
+function packedCases(dtype: FloatDtype): KernelCase[] {
+  return [
+    linearCase({ name: `dense ${dtype}`, format: "dense", dtype }, () => denseOf(dtype)),
+    ...["dense", "dense-panel16"].map((format) =>
+      linearCase({ name: `packed ${dtype}`, format, dtype }, (o) => o.packWeight(denseOf(dtype), dtype)),
+    ),
+  ];
+}
+
+/** Every rule of selection; all rows but the last multiply the whole matrix. */
+function selectingCases(dtype: FloatDtype): KernelCase[] {
+  const selections: Readonly<Record<string, Selection>> = {
+    "the largest": { rule: "largest", keep: 7 },
+    "those above one threshold": { rule: "threshold", thresholds: Float32Array.of(0.5) },
+  };
+  return Object.entries(selections).flatMap(([title, selection]) => [
+    linearCase(
+      { name: `channels ${dtype}, ${title}`, format: "channels", dtype },
+      () => channelsWeight(denseOf("f32"), dtype, selection),
+      1,
+    ),
+    gatedCase(`gated rows ${dtype}, ${title}`, dtype, selection),
+  ]);
+}
+
+/** Into memory that holds NaN, then on top of that result. */
+function linearCase(
+  { name, ...what }: Pick<KernelCase, "name" | "format" | "dtype">,
+  make: (operations: LayerOperations) => LinearWeight,
+  sparseRows = 0,
+): KernelCase {
   return {
+    ...what,
     method: "linear",
     name: `weights in ${name}`,
-    dtype: "bf16",
     async call(operations) {
       const out = new Float32Array(ROWS * OUT).fill(Number.NaN);
       const x = new Seeded(6).normals(ROWS * IN);
-      await operations.linear(x, ROWS, make(operations), out, false, sparseRows);
-      return out;
+      const weight = make(operations);
+      await operations.linear(x, ROWS, weight, out, false, sparseRows);
+      const once = out.slice();
+      await operations.linear(x, ROWS, weight, out, true, sparseRows);
+      return [...once, ...out];
     },
   };
 }
 
-function gatedCase(dtype: FloatDtype, selection: Selection): KernelCase {
+function gatedCase(name: string, dtype: FloatDtype, selection: Selection): KernelCase {
   return {
     method: "gatedLinear",
-    name: `gated rows ${dtype}`,
-    dtype: "bf16",
+    name,
+    dtype,
+    format: "gated-rows",
     call(operations) {
       const seeded = new Seeded(7);
       const [x, gate, out] = [seeded.normals(IN), seeded.normals(OUT), new Float32Array(OUT)];

@@ -1,4 +1,4 @@
-import { headsFirst, type LayerOperations } from "@winnow/core";
+import { type FloatDtype, headsFirst, type LayerOperations } from "@winnow/core";
 import { Seeded } from "../../seeded.js";
 import type { KernelCase } from "../kernel-compare.js";
 
@@ -11,24 +11,38 @@ function plain(method: string, call: (operations: LayerOperations) => ArrayLike<
 }
 
 /** Steps of estimation, and linear algebra. */
-export function primitiveCases(operation: "primitives" | "linearAlgebra"): KernelCase[] {
-  return operation === "primitives" ? estimationCases() : algebraCases();
+export function primitiveCases(operation: "primitives" | "linearAlgebra", dtypes: readonly FloatDtype[]): KernelCase[] {
+  return operation === "primitives" ? [...dtypes.flatMap(tokenCases), ...estimationCases()] : algebraCases();
+}
+
+/** Steps over queries and keys. */
+function tokenCases(dtype: FloatDtype): KernelCase[] {
+  const q = () => headsFirst(numbers(2, 2 * ROWS * 8), 2, ROWS, 8);
+  const k = () => headsFirst(new Seeded(3).stored(2 * COLUMNS * 8, dtype), 2, COLUMNS, 8);
+  const name = `${COLUMNS} keys in ${dtype}`;
+  return [
+    {
+      method: "scores",
+      name,
+      dtype,
+      call: (o) =>
+        into(ROWS * COLUMNS, (out) =>
+          o.scores({ q: q(), k: k(), head: 1, kvHead: 0, scale: 0.5, causalOffset: COLUMNS - ROWS }, out),
+        ),
+    },
+    { method: "poolMean", name, dtype, call: (o) => into(6 * 8, (out) => o.poolMean(k(), 1, 8, out)) },
+  ];
+}
+
+function into(size: number, call: (out: Float32Array) => void): Float32Array {
+  const out = new Float32Array(size);
+  call(out);
+  return out;
 }
 
 function estimationCases(): KernelCase[] {
   const matrix = () => numbers(1, ROWS * COLUMNS);
-  const into = (size: number, call: (out: Float32Array) => void) => {
-    const out = new Float32Array(size);
-    call(out);
-    return out;
-  };
   return [
-    plain("scores", (o) => {
-      const q = headsFirst(numbers(2, 2 * ROWS * 8), 2, ROWS, 8);
-      const k = headsFirst(numbers(3, 2 * COLUMNS * 8), 2, COLUMNS, 8);
-      const task = { q, k, head: 1, kvHead: 0, scale: 0.5, causalOffset: COLUMNS - ROWS };
-      return into(ROWS * COLUMNS, (out) => o.scores(task, out));
-    }),
     plain("softmaxRows", (o) => {
       const x = matrix();
       o.softmaxRows(x, ROWS, COLUMNS);
@@ -36,9 +50,6 @@ function estimationCases(): KernelCase[] {
     }),
     plain("columnSums", (o) => into(COLUMNS, (out) => o.columnSums(matrix(), ROWS, COLUMNS, out))),
     plain("diagonalSums", (o) => into(COLUMNS, (out) => o.diagonalSums(matrix(), ROWS, COLUMNS, out))),
-    plain("poolMean", (o) =>
-      into(6 * 8, (out) => o.poolMean(headsFirst(numbers(3, 2 * COLUMNS * 8), 2, COLUMNS, 8), 1, 8, out)),
-    ),
     plain("outerScores", (o) =>
       into(ROWS * 4, (out) => o.outerScores(numbers(4, ROWS * 8), numbers(5, 4 * 8), 8, 0.5, out)),
     ),
