@@ -9,7 +9,6 @@ import {
   type PackedRows,
 } from "@winnow/core";
 import { Seeded, toStored } from "../seeded.js";
-import { emptyLike } from "./attention-data.js";
 
 /** Room for rows of `x`, filled with what no row holds, so that what is not written shows. */
 export function emptyPacked(x: HeadTensor, capacity: number, kept: number): PackedRows {
@@ -80,7 +79,14 @@ export function packedTask(
   const [k, v] = [part(shape.keptK, factors[1]), part(shape.keptV, factors[2])];
   return {
     task: {
-      ...{ q, packedK: k.rows, packedV: v.rows, k: k.tail, v: v.tail, out: emptyLike(q) },
+      ...{
+        q,
+        packedK: k.rows,
+        packedV: v.rows,
+        k: k.tail,
+        v: v.tail,
+        out: { ...q, data: new Float32Array(q.data.length).fill(Number.NaN) },
+      },
       scale: 1 / Math.sqrt(headDim),
       logSumExp: new Float32Array(queryHeads),
     },

@@ -5,7 +5,7 @@ import { definitionChecks } from "./definition-checks.js";
 import { kernelChecks } from "./kernel-checks.js";
 import { Maker } from "./make.js";
 import { maskerChecks } from "./masker-checks.js";
-import { evictScorerChecks, prunerChecks } from "./pruner-checks.js";
+import { elementScorerChecks, evictScorerChecks, prunerChecks } from "./pruner-checks.js";
 import { sparsifierChecks, weightScorerChecks } from "./sparsifier-checks.js";
 import type { ConformanceSubject } from "./subject.js";
 
@@ -13,6 +13,7 @@ const checksOfKind: Record<PluginKind, (maker: Maker) => ConformanceCheck[]> = {
   masker: maskerChecks,
   "block-scorer": (maker) => [...blockScorerChecks(maker), ...maskerChecks(maker)],
   "kv-pruner": prunerChecks,
+  "element-scorer": (maker) => [...elementScorerChecks(maker), ...prunerChecks(maker)],
   "evict-scorer": (maker) => [...evictScorerChecks(maker), ...prunerChecks(maker)],
   "weight-sparsifier": sparsifierChecks,
   "weight-scorer": (maker) => [...weightScorerChecks(maker), ...sparsifierChecks(maker)],

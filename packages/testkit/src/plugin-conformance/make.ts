@@ -1,5 +1,6 @@
 import {
   type BlockScorer,
+  type ElementScorer,
   type EvictScorer,
   type InnerPlugins,
   type KvPruner,
@@ -8,6 +9,7 @@ import {
   maskerFromBlockScorer,
   type PluginDefinition,
   type PluginReference,
+  prunerFromElementScorer,
   prunerFromEvictScorer,
   sparsifierFromScorer,
   validateMask,
@@ -93,8 +95,14 @@ function checkedMasker(masker: Masker): Masker {
 }
 
 function prunerOf({ kind }: PluginDefinition, made: unknown): KvPruner {
-  requireMethods(kind, made, kind === "evict-scorer" ? ["budget", "score"] : ["createState"]);
-  return kind === "evict-scorer" ? (prunerFromEvictScorer(made as EvictScorer) as KvPruner) : (made as KvPruner);
+  const methods: Partial<Record<string, readonly string[]>> = {
+    "evict-scorer": ["budget", "score"],
+    "element-scorer": ["kept", "score"],
+  };
+  requireMethods(kind, made, methods[kind] ?? ["createState"]);
+  if (kind === "evict-scorer") return prunerFromEvictScorer(made as EvictScorer) as KvPruner;
+  if (kind === "element-scorer") return prunerFromElementScorer(made as ElementScorer) as KvPruner;
+  return made as KvPruner;
 }
 
 function sparsifierOf({ kind }: PluginDefinition, made: unknown): WeightSparsifier {

@@ -1,4 +1,6 @@
 import {
+  type CompressContext,
+  type CompressedTokens,
   type DecodeContext,
   elementAt,
   type KeptTokens,
@@ -9,7 +11,7 @@ import {
 } from "@winnow/core";
 import { createReference } from "@winnow/kernels-reference";
 import { conformanceChecks } from "./checks.js";
-import { sampleEvict, sampleSelect, sampleWindow } from "./sample-plugins.js";
+import { sampleElements, sampleEvict, sampleSelect, sampleWindow } from "./sample-plugins.js";
 import { type AnyPlugin, changed, describeMutants, describeSound, type Mutant } from "./testing/mutants.js";
 
 const common = conformanceChecks(sampleWindow)
@@ -52,6 +54,19 @@ const byNumber = (numberOf: (context: PrefillEndContext) => number) =>
 
 const evicts = (change: (made: ReturnType<typeof sampleEvict.create>) => object): AnyPlugin =>
   changed(sampleEvict, change);
+
+/** The first `kept` elements of each row of the first `count` tokens. */
+function firstElements({ k }: CompressContext, count: number, kept: number): CompressedTokens {
+  const indices = Uint16Array.from({ length: k.heads * count * kept }, (_, at) => at % kept);
+  return { count, k: { kept, indices }, v: { kept, indices } };
+}
+
+/** A pruner that compresses and has these hooks, too. */
+const compresses = (compress: (context: CompressContext) => unknown, hooks: object = {}) =>
+  changed(sampleSelect, () => ({ ...without("select", "observe"), compress, ...hooks }));
+
+/** Compresses 10 tokens at the end of the prompt. */
+const once = (context: CompressContext) => (context.step === undefined ? firstElements(context, 10, 3) : undefined);
 
 const range = (end: number) => Array.from({ length: end }, (_, at) => at);
 
@@ -100,6 +115,71 @@ const mutants: Mutant[] = [
     "keeps a token twice",
     keepsOfPrompt(({ k }) => lists(k.heads, [0, 5, 5])),
     /afterPrefill of layer 0 to keep ascending tokens .*; got 5 after 5/,
+  ],
+  [
+    "compressed-valid",
+    "leaves no token uncompressed",
+    compresses((context) => firstElements(context, context.k.length, 3)),
+    /compress of layer 0 to compress 1..119 tokens, or to return undefined; got 120/,
+  ],
+  [
+    "compressed-valid",
+    "keeps another number of elements in later steps",
+    compresses((context) => firstElements(context, 10, context.step ? 4 : 3)),
+    /in step 1 to keep 3 elements of each row of k, as before; got 4/,
+  ],
+  [
+    "compressed-valid",
+    "keeps an element twice",
+    compresses((context) => {
+      const { count, k } = firstElements(context, 10, 3);
+      return { count, k, v: { kept: 3, indices: k.indices.map((element) => element >> 1) } };
+    }),
+    /ascending elements of 0..15 of each row of v; got 0 after 0 in row 0/,
+  ],
+  [
+    "compressed-valid",
+    "forgets the elements of V",
+    compresses((context) => ({ ...firstElements(context, 10, 3), v: undefined })),
+    /1..16 elements of each row of v; got undefined/,
+  ],
+  [
+    "compressed-valid",
+    "counts one KV head only",
+    compresses((context) => {
+      const { count, k } = firstElements(context, 10, 3);
+      return { count, k: { kept: 3, indices: k.indices.subarray(30) }, v: k };
+    }),
+    /a Uint16Array of 2 x 10 x 3 elements of k; got 30/,
+  ],
+  [
+    "compressed-valid",
+    "reads lists of a layer that it has compressed",
+    compresses(once, { select: ({ q }: DecodeContext) => ({ read: "lists", lists: lists(q.heads, [0]) }) }),
+    /select of layer 0 in step 0 to read all, without scores, where tokens are compressed; got lists/,
+  ],
+  [
+    "compressed-valid",
+    "evicts from a layer that it has compressed",
+    compresses(once, { afterAttention: ({ k }: DecodeContext) => lists(k.heads, [0]) }),
+    /afterAttention of layer 0 in step 0 to keep all where tokens are compressed; got kept tokens/,
+  ],
+  [
+    "compressed-valid",
+    "compresses heads with different numbers of tokens",
+    compresses(once, {
+      afterPrefill: () => ({ indices: Int32Array.of(0, 1, 2, 0, 1), offsets: Int32Array.of(0, 3, 5) }),
+    }),
+    /only where all KV heads hold the same number of tokens; got \[3,2\]/,
+  ],
+  [
+    "inputs-unchanged",
+    "writes zeros into the values instead of returning what stays",
+    compresses(({ v }) => {
+      v.data[v.offset] = 77;
+      return undefined;
+    }),
+    /compress of layer 0 to leave v as it is/,
   ],
   [
     "budget",
@@ -278,6 +358,81 @@ describeMutants(
       sampleEvict,
       /the oracle's tokens of a prompt of 7; got another choice in afterPrefill of layer 0/,
       { oracle: (({ k }: PrefillEndContext) => (k.length < 7 ? undefined : [[0], [0]])) as never },
+    ],
+  ],
+  conformanceChecks(sampleSelect).map(({ id }) => id),
+);
+
+const elements = (change: (made: ReturnType<typeof sampleElements.create>) => object): AnyPlugin =>
+  changed(sampleElements, change);
+
+/** Element scores changed for the worse. */
+const elementScores = (change: (all: Float32Array, context: CompressContext, part: "k" | "v") => Float32Array) =>
+  elements(({ score }) => ({
+    score: (context: CompressContext, part: "k" | "v") => change(score(context, part), context, part),
+  }));
+
+describeSound(sampleElements);
+describeMutants(
+  "checks of element scorers",
+  sampleElements,
+  [
+    [
+      "element-counts",
+      "compresses no tokens at a time",
+      elements(() => ({ groupTokens: 0 })),
+      /groupTokens to be a whole number >= 1; got 0/,
+    ],
+    ["element-counts", "keeps no recent token", elements(() => ({ recentTokens: 0 })), /recentTokens .*; got 0/],
+    [
+      "element-counts",
+      "keeps a fraction of an element",
+      elements(() => ({ kept: (d: number) => ({ k: d / 2, v: 0.3 * d }) })),
+      /kept\(16\)\.v to be a whole number in 1\.\.16; got 4\.8/,
+    ],
+    [
+      "element-scores",
+      "scores one head only",
+      elementScores((all) => all.subarray(all.length / 2)),
+      /2 x 8 x 16 scores of k for usual numbers; got 128/,
+    ],
+    [
+      "element-scores",
+      "divides by the largest element",
+      elementScores((all) => all.map((score) => score / Math.max(...all))),
+      /numbers as scores of k for zeros; got NaN/,
+    ],
+    [
+      "element-scores",
+      "squares large values of V",
+      elementScores((all, _, part) =>
+        part === "k" ? all : all.map((score) => Math.fround(score ** 2) - Math.fround(score ** 2)),
+      ),
+      /numbers as scores of v for numbers of about 1e30; got NaN/,
+    ],
+    [
+      "groups-apart",
+      "compares the tokens that come together",
+      elementScores((all) => all.map((score) => score / (1 + Math.max(...all)))),
+      /do not depend on how many groups come together; got .* alone and .* with others, in group \d/,
+    ],
+    [
+      "nan-values",
+      "takes NaN in the values for zero",
+      elementScores((all, { v }, part) =>
+        part === "k" ? all : all.map((score, at) => score || elementAt(v, 0, 0, at % 16) || 0),
+      ),
+      /an error for NaN in v/,
+    ],
+    [
+      "oracle",
+      "keeps other elements than its oracle",
+      sampleElements,
+      /the oracle's elements 0,1,2,3,4 in row \d+ of k of KV head 0, usual numbers; got/,
+      {
+        oracle: (({ k }: CompressContext) =>
+          Array.from({ length: k.heads * k.length }, () => [0, 1, 2, 3, 4])) as never,
+      },
     ],
   ],
   conformanceChecks(sampleSelect).map(({ id }) => id),

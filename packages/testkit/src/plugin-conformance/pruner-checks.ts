@@ -1,8 +1,23 @@
 import type { ConformanceCheck } from "./check.js";
+import {
+  checkElementCounts,
+  checkElementOracle,
+  checkElementScores,
+  checkGroupsApart,
+  checkNaNValues,
+} from "./element-scorer-rules.js";
 import { checkEvictScorer, checkExactBudget } from "./evict-scorer-rules.js";
 import type { Maker } from "./make.js";
 import { checkClones, checkKernels, checkLayout, checkRepeats, checkSeparateSequences } from "./pruner-determinism.js";
-import { checkBudget, checkHooks, checkNaN, checkOracle, checkRagged, checkRun } from "./pruner-rules.js";
+import {
+  checkBudget,
+  checkCompress,
+  checkHooks,
+  checkNaN,
+  checkOracle,
+  checkRagged,
+  checkRun,
+} from "./pruner-rules.js";
 import { type SequenceShape, usualSequence } from "./sequences.js";
 
 /** Sequences that a pruner must cope with: id of the check, the sentence, the sequence. */
@@ -16,7 +31,7 @@ const edges: readonly (readonly [id: string, title: string, shape: SequenceShape
   ["bf16-cache", "the cache may be bf16", { promptTokens: 70, tokens: 80, dtype: "bf16" }],
 ];
 
-/** Rules for what evicts from the KV cache and chooses what is read of it. */
+/** Rules for what evicts from the KV cache, compresses it, and chooses what is read of it. */
 export function prunerChecks(maker: Maker): ConformanceCheck[] {
   const pruner = "kv-pruner.ts: KvPruner";
   const check = (
@@ -33,6 +48,12 @@ export function prunerChecks(maker: Maker): ConformanceCheck[] {
       "kv-pruner.ts: KeptTokens, ReadPlan",
       () => checkRun(maker, usualSequence),
     ),
+    check(
+      "compressed-valid",
+      "compressed tokens fit the cache, keep as many elements each time, and their layer is read whole",
+      "kv-pruner.ts: KvPruner.compress, CompressedTokens",
+      checkCompress,
+    ),
     check("budget", "lists hold no more tokens than the options promise", pruner, checkBudget),
     check(
       "ragged-heads",
@@ -48,7 +69,7 @@ export function prunerChecks(maker: Maker): ConformanceCheck[] {
       checkClones,
     ),
     check("nan-refused", "NaN is an error, not a silent choice", "errors.ts: ERR_NON_FINITE", checkNaN),
-    check("inputs-unchanged", "hooks leave q and k as they are", "kv-pruner.ts: DecodeContext", () =>
+    check("inputs-unchanged", "hooks leave q, k and v as they are", "kv-pruner.ts: DecodeContext", () =>
       checkRun(maker, usualSequence, { watched: true }),
     ),
     check("strides", "q, k and v are read through their offset and strides", "tensor.ts: HeadTensor", checkLayout),
@@ -67,6 +88,39 @@ export function prunerChecks(maker: Maker): ConformanceCheck[] {
     "kv-pruner.ts: KvPruner.afterPrefill",
     checkOracle,
   );
+  return maker.subject.oracle && maker.definition.kind !== "element-scorer" ? [...checks, oracle] : checks;
+}
+
+/** Rules for the small form of a compressing pruner, before `core` chooses by its scores. */
+export function elementScorerChecks(maker: Maker): ConformanceCheck[] {
+  const check = (
+    id: string,
+    title: string,
+    clause: string,
+    rule: (maker: Maker) => string | undefined,
+  ): ConformanceCheck => ({ id, title, clause: `kv-pruner.ts: ${clause}`, run: async () => rule(maker) });
+  const checks = [
+    check(
+      "element-counts",
+      "recent tokens, tokens of a group and kept elements are whole numbers in range",
+      "ElementScorer.recentTokens, groupTokens, kept",
+      checkElementCounts,
+    ),
+    check(
+      "element-scores",
+      "score returns one number per element of each row of K and V, none of them NaN",
+      "ElementScorer.score",
+      checkElementScores,
+    ),
+    check(
+      "groups-apart",
+      "groups get the same scores one by one and all at once",
+      "ElementScorer.score",
+      checkGroupsApart,
+    ),
+    check("nan-values", "NaN in the values is an error, not a silent choice", "ElementScorer.score", checkNaNValues),
+  ];
+  const oracle = check("oracle", "elements that stay equal those of the oracle", "ElementScorer", checkElementOracle);
   return maker.subject.oracle ? [...checks, oracle] : checks;
 }
 

@@ -9,7 +9,7 @@ import type { KeptOracle } from "./subject.js";
 
 export function checkHooks(maker: Maker): undefined {
   const pruner = maker.pruner();
-  const hooks = ["afterPrefill", "select", "observe", "afterAttention"] as const;
+  const hooks = ["afterPrefill", "select", "observe", "afterAttention", "compress"] as const;
   const given = hooks.filter((hook) => typeof pruner[hook] === "function");
   requireThat(given.length > 0, `one of the hooks ${hooks.join(", ")}`, "none");
   const { observationQueries = 0 } = pruner;
@@ -24,10 +24,19 @@ export function checkRun(maker: Maker, shape: SequenceShape, extra?: Omit<Sequen
   return `${fewer} of ${events.length} decisions leave something out`;
 }
 
+export function checkCompress(maker: Maker): string {
+  if (!maker.pruner().compress) return "not tried: there is no hook compress";
+  const events = runOf(maker, usualSequence).finish();
+  const done = events.filter(({ elements, heads }) => elements && heads).length;
+  return `tokens were compressed ${done} times`;
+}
+
 export function checkBudget(maker: Maker): string {
   const { budget } = maker.subject;
   if (!budget) return "not tried: the options promise no budget (give one as budget)";
-  for (const { at, heads, length } of runOf(maker, usualSequence).finish())
+  for (const { at, heads, length } of runOf(maker, usualSequence)
+    .finish()
+    .filter(({ elements }) => !elements))
     for (const [head, list] of heads?.entries() ?? [])
       requireThat(
         list.length <= budget(length),
@@ -57,7 +66,9 @@ export function checkOracle(maker: Maker): undefined {
   const oracle = maker.subject.oracle as KeptOracle;
   for (const promptTokens of [1, 7, 33, 120]) {
     const shape = { promptTokens, tokens: promptTokens, seed: promptTokens };
-    const events = runOf(maker, shape).finish();
+    const events = runOf(maker, shape)
+      .finish()
+      .filter(({ elements }) => !elements);
     const expected = layersOf(shape).map((data, layer) => ({
       at: `afterPrefill of layer ${layer}`,
       length: promptTokens,

@@ -28,6 +28,7 @@ const common = checksOf("kernel").slice(0, 7);
 const smallForms: Partial<Record<PluginKind, PluginKind>> = {
   "block-scorer": "masker",
   "evict-scorer": "kv-pruner",
+  "element-scorer": "kv-pruner",
   "weight-scorer": "weight-sparsifier",
 };
 

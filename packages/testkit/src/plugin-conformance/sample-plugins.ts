@@ -67,6 +67,27 @@ export const sampleEvict = definePlugin({
   }),
 });
 
+/** Element scorer: the 5 largest elements of K and the 9 largest of V, 8 tokens at a time. */
+export const sampleElements = definePlugin({
+  id: "sample-elements",
+  kind: "element-scorer",
+  summary: "Large elements.",
+  source,
+  options,
+  create: () => ({
+    recentTokens: 4,
+    groupTokens: 8,
+    kept: () => ({ k: 5, v: 9 }),
+    score(context, part) {
+      const x = context[part];
+      return Float32Array.from({ length: x.heads * x.length * x.headDim }, (_, at) => {
+        const [row, c] = [Math.floor(at / x.headDim), at % x.headDim];
+        return Math.abs(elementAt(x, Math.floor(row / x.length), row % x.length, c));
+      });
+    },
+  }),
+});
+
 /** What {@link sampleSelect} remembers: the lists of each layer. */
 interface SelectState {
   readonly lists: (TokenLists | undefined)[];

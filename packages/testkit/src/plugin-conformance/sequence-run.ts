@@ -1,4 +1,6 @@
 import {
+  type CompressContext,
+  type CompressedTokens,
   type DecodeContext,
   type FloatData,
   type HeadTensor,
@@ -10,6 +12,7 @@ import {
   sliceTokens,
 } from "@winnow/core";
 import { attempt, requireThat } from "./check.js";
+import { checkCompressed } from "./compressed-results.js";
 import { reference } from "./masker-run.js";
 import type { Prompt } from "./prompts.js";
 import { checkKept, checkReadPlan } from "./pruner-results.js";
@@ -19,8 +22,10 @@ export interface PrunerEvent {
   /** Such as `afterPrefill of layer 1`. */
   readonly at: string;
   readonly heads: readonly (readonly number[])[] | undefined;
-  /** Cached tokens, the most of any head, before the decision. */
+  /** Cached tokens, the most of any head, before the decision; those that are compressed do not count. */
   readonly length: number;
+  /** `heads` holds elements of compressed rows, each as (position x 2 + 0 for K or 1 for V) x d + element. */
+  readonly elements?: true;
 }
 
 export interface SequenceSettings {
@@ -42,11 +47,19 @@ interface CachedToken {
   readonly v: FloatData;
 }
 
+/** What a layer holds compressed. */
+interface CompressedBefore {
+  readonly tokens: number;
+  readonly kept: { readonly k: number; readonly v: number };
+}
+
 /** Calls the hooks of a pruner as the runtime does, on made-up data of each layer, and checks what they return. */
 export class SequenceRun {
   readonly events: PrunerEvent[] = [];
   private state: unknown;
+  /** Tokens that are not compressed. */
   private readonly caches: CachedToken[][][];
+  private readonly compressed: (CompressedBefore | undefined)[] = [];
   private readonly operations: Operations;
 
   constructor(
@@ -71,13 +84,18 @@ export class SequenceRun {
   }
 
   prefill(): void {
-    if (!this.pruner.afterPrefill) return;
     for (let layer = 0; layer < this.layers.length; layer++) {
-      const context = prefillContext(this.layers[layer], layer, this.pruner, this.settings);
-      const name = `afterPrefill of layer ${layer}`;
-      const kept = this.call(name, context, () => this.pruner.afterPrefill!(context, this.state));
-      this.keep(name, layer, kept);
+      this.evictPrompt(layer);
+      this.compress(layer);
     }
+  }
+
+  private evictPrompt(layer: number): void {
+    if (!this.pruner.afterPrefill) return;
+    const context = prefillContext(this.layers[layer], layer, this.pruner, this.settings);
+    const name = `afterPrefill of layer ${layer}`;
+    const kept = this.call(name, context, () => this.pruner.afterPrefill!(context, this.state));
+    this.keep(name, layer, kept);
   }
 
   /** Decodes the token at `position`. */
@@ -90,11 +108,44 @@ export class SequenceRun {
       const place = `of layer ${layer} in step ${context.step}`;
       const wantsScores = this.select(`select ${place}`, context);
       if (wantsScores) this.observe(`observe ${place}`, context, v);
-      if (!this.pruner.afterAttention) continue;
-      const name = `afterAttention ${place}`;
-      const kept = this.call(name, context, () => this.pruner.afterAttention!(context, this.state));
-      this.keep(name, layer, kept);
+      if (this.pruner.afterAttention) {
+        const name = `afterAttention ${place}`;
+        const kept = this.call(name, context, () => this.pruner.afterAttention!(context, this.state));
+        this.keep(name, layer, kept);
+      }
+      this.compress(layer, context.step);
     }
+  }
+
+  private compress(layer: number, step?: number): void {
+    if (!this.pruner.compress) return;
+    const { model } = this.layers[layer];
+    const { layout = (x: HeadTensor) => x } = this.settings;
+    const cache = this.caches[layer];
+    const before = this.compressed[layer];
+    const context: CompressContext = {
+      model,
+      layer,
+      ...(step !== undefined && { step }),
+      k: layout(cacheView(cache, "k")),
+      v: layout(cacheView(cache, "v")),
+      compressed: before?.tokens ?? 0,
+      primitives: this.operations,
+    };
+    const name = `compress of layer ${layer}${step === undefined ? "" : ` in step ${step}`}`;
+    const result = this.call(name, context, () => this.pruner.compress!(context, this.state));
+    const lengths = cache.map(({ length }) => length);
+    const event = { at: name, length: Math.max(...lengths), elements: true } as const;
+    if (!result) {
+      this.events.push({ ...event, heads: undefined });
+      return;
+    }
+    const { kvHeads, headDim } = model;
+    checkCompressed(name, result, { kvHeads, headDim, lengths, ...(before && { kept: before.kept }) });
+    this.events.push({ ...event, heads: cache.map((tokens, head) => keptPlaces(result, tokens, head, headDim)) });
+    this.caches[layer] = cache.map((tokens) => tokens.slice(result.count));
+    const tokens = context.compressed + result.count;
+    this.compressed[layer] = { tokens, kept: { k: result.k.kept, v: result.v.kept } };
   }
 
   private select(name: string, context: DecodeContext): boolean {
@@ -104,6 +155,11 @@ export class SequenceRun {
     const lengths = cache.map(({ length }) => length);
     const queryHeads = context.model.queryHeads;
     const lists = checkReadPlan(name, plan, { lengths, queryHeads, position: context.position });
+    requireThat(
+      !this.compressed[context.layer] || (plan.read === "all" && !plan.scores),
+      `${name} to read all, without scores, where tokens are compressed`,
+      () => (plan.read === "all" ? "all with scores" : plan.read),
+    );
     const group = queryHeads / cache.length;
     const positions = lists?.map((list, head) => list.map((at) => cache[Math.floor(head / group)][at].position));
     this.events.push({ at: name, heads: positions, length: context.length });
@@ -123,6 +179,7 @@ export class SequenceRun {
   private keep(name: string, layer: number, kept: KeptTokens | undefined): void {
     const cache = this.caches[layer];
     const length = Math.max(...cache.map((tokens) => tokens.length));
+    requireThat(!kept || !this.compressed[layer], `${name} to keep all where tokens are compressed`, "kept tokens");
     const lists =
       kept &&
       checkKept(
@@ -135,11 +192,13 @@ export class SequenceRun {
     this.events.push({ at: name, heads, length });
   }
 
-  private call<T>(name: string, inputs: { q: HeadTensor; k: HeadTensor }, work: () => T): T {
-    const before = this.settings.watched ? { q: inputs.q.data.slice(), k: inputs.k.data.slice() } : undefined;
+  private call<T>(name: string, inputs: { q?: HeadTensor; k: HeadTensor; v?: HeadTensor }, work: () => T): T {
+    const { q, k, v } = inputs;
+    const watched = this.settings.watched ? Object.entries({ q, k, v }).filter(([, x]) => x !== undefined) : [];
+    const before = watched.map(([tensor, x]) => [tensor, x!.data, x!.data.slice()] as const);
     const result = attempt(`${name} to work`, work);
-    for (const tensor of ["q", "k"] as const) {
-      const same = before?.[tensor].every((value, e) => Object.is(value, inputs[tensor].data[e])) ?? true;
+    for (const [tensor, now, old] of before) {
+      const same = old.every((value, e) => Object.is(value, now[e]));
       requireThat(same, `${name} to leave ${tensor} as it is`, "other numbers");
     }
     return result;
@@ -184,6 +243,17 @@ function tokenOf(data: Prompt, head: number, position: number): CachedToken {
     return x.data.slice(start, start + x.headDim);
   };
   return { position, k: at(data.k), v: at(data.v) };
+}
+
+/** Elements of compressed rows of one head, as in {@link PrunerEvent}. */
+function keptPlaces(result: CompressedTokens, tokens: readonly CachedToken[], head: number, d: number): number[] {
+  return (["k", "v"] as const).flatMap((part, offset) => {
+    const { kept, indices } = result[part];
+    const first = head * result.count * kept;
+    return Array.from(indices.subarray(first, first + result.count * kept), (element, at) => {
+      return (2 * tokens[Math.floor(at / kept)].position + offset) * d + element;
+    });
+  });
 }
 
 function tokenOfEachHead(x: HeadTensor, token: number): Float32Array {

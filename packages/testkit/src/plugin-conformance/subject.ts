@@ -1,4 +1,5 @@
 import type {
+  CompressContext,
   MaskerContext,
   ModelShape,
   PluginDefinition,
@@ -34,6 +35,13 @@ export type MaskOracle = (context: MaskerContext, options: Options) => (head: nu
 /** Ascending tokens of each KV head that stay after the prompt; undefined: all. */
 export type KeptOracle = (context: PrefillEndContext, options: Options) => readonly (readonly number[])[] | undefined;
 
+/** Ascending elements that stay of each row of `context[part]`, `[hKv, count]` rows; `context` holds the tokens that are compressed. */
+export type ElementOracle = (
+  context: CompressContext,
+  part: "k" | "v",
+  options: Options,
+) => readonly (readonly number[])[];
+
 /** `[out, in]`, row-major: 1 where the weight stays, 0 where it becomes zero. */
 export type WeightOracle = (context: WeightContext, options: Options) => ArrayLike<number>;
 
@@ -41,9 +49,11 @@ export type OracleOf<Kind extends PluginKind> = Kind extends "masker" | "block-s
   ? MaskOracle
   : Kind extends "kv-pruner" | "evict-scorer"
     ? KeptOracle
-    : Kind extends "weight-sparsifier" | "weight-scorer"
-      ? WeightOracle
-      : never;
+    : Kind extends "element-scorer"
+      ? ElementOracle
+      : Kind extends "weight-sparsifier" | "weight-scorer"
+        ? WeightOracle
+        : never;
 
 /** A small model with grouped heads. */
 export const smallModel: ModelShape = { layers: 4, queryHeads: 4, kvHeads: 2, headDim: 16, contextLength: 4096 };
