@@ -76,13 +76,15 @@ const rawSchema = z.object({
   ...ropeKeys,
 });
 
+const sparseFormat = z.enum(["dense", "sparse-bitmask", "sparse-24-bitmask"]);
+
 /** What compressed-tensors writes for a checkpoint that is sparse but not quantised. */
 const sparseOnlySchema = z.object({
   quant_method: z.literal("compressed-tensors"),
-  format: z.enum(["dense", "sparse-bitmask"]).nullish(),
+  format: sparseFormat.nullish(),
   config_groups: z.strictObject({}).nullish(),
   kv_cache_scheme: z.null().optional(),
-  sparsity_config: z.object({ format: z.enum(["dense", "sparse-bitmask"]) }),
+  sparsity_config: z.object({ format: sparseFormat }),
 });
 
 /** The keys of config.json that are read; all others are ignored. */

@@ -24,7 +24,7 @@ export interface ModelFolder {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Matrices that stand in the compact format instead; none in the folder of another program. */
   readonly matrices: ReadonlyMap<string, CompactMatrix>;
-  /** Matrices of an older sparse-bitmask checkpoint. */
+  /** Matrices of an older sparse checkpoint, by the name of the plain tensor that each stands for. */
   readonly bitmasks: ReadonlyMap<string, BitmaskMatrix>;
   /** Biases among the tensors that config.json does not announce; only the compact format has them. */
   readonly addedBiases: readonly string[];

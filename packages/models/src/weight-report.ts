@@ -11,8 +11,8 @@ export type { MagnitudeBin } from "./zero-statistics.js";
 export interface WeightReport {
   readonly outFeatures: number;
   readonly inFeatures: number;
-  /** `plain` for a tensor of the file, `sparse-bitmask` for one of an older compressed checkpoint, otherwise the weight's format. */
-  readonly format: "plain" | "sparse-bitmask" | LinearWeight["format"];
+  /** `plain` for a tensor of the file, `sparse-bitmask` and `sparse-24-bitmask` for one of an older sparse checkpoint, otherwise the weight's format. */
+  readonly format: "plain" | BitmaskMatrix["format"] | LinearWeight["format"];
   /** As the file or the weight calls it: F32, F16, BF16; f32, bf16, int8. */
   readonly dtype: string;
   /** -0 counts as zero. */
@@ -56,14 +56,14 @@ export function tensorReport({ file, entry }: StoredTensor): WeightReport {
   return makeReport({ outFeatures, inFeatures, format: "plain", dtype, bytes: entry.byteLength }, statistics);
 }
 
-/** Report of a matrix of a sparse-bitmask checkpoint; the whole matrix is in memory. Errors: `ERR_MODEL_TENSOR`, `ERR_MODEL_FILE`. */
+/** Report of a matrix of an older sparse checkpoint; the whole matrix is in memory. Errors: `ERR_MODEL_TENSOR`, `ERR_MODEL_FILE`. */
 export function bitmaskReport(matrix: BitmaskMatrix): WeightReport {
   const [outFeatures, inFeatures] = matrix.shape;
   const statistics = new ZeroStatistics(inFeatures);
   statistics.add(asFloatData(matrix.dtype, readBitmask(matrix)));
-  const parts = [matrix.compressed, matrix.bitmask, matrix.rowOffsets];
-  const bytes = parts.reduce((sum, { entry }) => sum + entry.byteLength, 0);
-  return makeReport({ outFeatures, inFeatures, format: "sparse-bitmask", dtype: matrix.dtype, bytes }, statistics);
+  const { format, dtype, compressed, bitmask, rowOffsets } = matrix;
+  const bytes = [compressed, bitmask, rowOffsets].reduce((sum, part) => sum + (part?.entry.byteLength ?? 0), 0);
+  return makeReport({ outFeatures, inFeatures, format, dtype, bytes }, statistics);
 }
 
 /** Report of a weight in memory; takes another dense copy of it unless it is dense. O(out * in). */

@@ -61,7 +61,7 @@ const CARRIED = /\.(json|jinja|model|txt|tiktoken)$|^(LICENSE|NOTICE)/i;
 
 /**
  * Writes a model folder: `source` with some of its matrices replaced. All other tensors and the files of configuration and tokenizer are carried along
- * byte for byte (matrices of a sparse-bitmask checkpoint become plain tensors); dense matrices become plain tensors in either form. The result appears under `out` as a whole or not at all. One tensor (or one layer, see
+ * byte for byte (matrices of an older sparse checkpoint become plain tensors); dense matrices become plain tensors in either form. The result appears under `out` as a whole or not at all. One tensor (or one layer, see
  * {@link MatrixSource}) is in memory at a time.
  *
  * A bias that a matrix brings replaces the model's, or is added, in the matrix's stored type. The sparse form holds any. The plain form can add biases only where a key of
@@ -230,7 +230,7 @@ function copyOtherFiles({ path, config, bitmasks }: ModelFolder, to: string, con
     if (carried && statSync(join(path, name)).isFile()) copyFileSync(join(path, name), join(to, name));
   }
   if (bitmasks.size === 0 && Object.keys(configKeys).length === 0) return;
-  // What comes out is no longer a sparse-bitmask checkpoint, and must not say so.
+  // What comes out is no longer an older sparse checkpoint, and must not say so.
   const { quantization_config: _, compression_config: __, sparsity_config: ___, ...rest } = config;
   const kept = bitmasks.size > 0 ? rest : config;
   writeFileSync(join(to, "config.json"), `${JSON.stringify({ ...kept, ...configKeys }, null, 2)}\n`);
