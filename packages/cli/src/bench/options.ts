@@ -4,7 +4,7 @@ import { type Command, Option } from "../commander.js";
 import { addSharedOptions, type SharedOptions } from "../commands/shared-options.js";
 import type { CommandContext, ExitStatus } from "../context.js";
 import { integerOption } from "../io.js";
-import { addWeightBenchCommands } from "./weight-options.js";
+import { addWeightBenchCommands, SHIPPED_MODEL } from "./weight-options.js";
 
 interface RoundOptions {
   readonly json?: boolean;
@@ -41,6 +41,12 @@ export interface DecodeCommandOptions extends EngineBenchOptions {
 
 export interface ResponsivenessCommandOptions extends EngineBenchOptions {
   readonly aborts: number;
+}
+
+export interface PluginsBenchCommandOptions extends RoundOptions {
+  readonly warmUp: number;
+  readonly plugins?: readonly string[];
+  readonly model: string;
 }
 
 type Commands = typeof import("../commands/bench.js");
@@ -88,6 +94,9 @@ export function addBenchCommands(program: Command, start: Start): void {
     .option("--aborts <n>", "prompts to abort at random moments", integerOption("--aborts", 1), 8)
     .action((options) => start((commands, context) => commands.benchResponsivenessCommand(options, context)));
 
+  pluginsOptions(bench.command("plugins"))
+    .description("time to list plugins, and to load each of them in a worker")
+    .action((options) => start((commands, context) => commands.benchPluginsCommand(options, context)));
   addWeightBenchCommands(bench, start);
 }
 
@@ -111,6 +120,14 @@ function engineOptions(command: Command): Command {
     .option("--json", "print JSON")
     .option("--config <file>", "configuration", "configs/quickstart.yaml")
     .option("--length <tokens>", "length of needle prompts", integerOption("--length", 64), 32768);
+}
+
+function pluginsOptions(command: Command): Command {
+  return repeatOption(command, 5)
+    .option("--json", "print JSON")
+    .option("--warm-up <n>", "rounds that are not measured", integerOption("--warm-up", 0), 1)
+    .option("--plugins <id,...>", "default: all that are installed", (text) => text.split(","))
+    .option("--model <folder>", "model whose shape plugins are made for", SHIPPED_MODEL);
 }
 
 function repeatOption(command: Command, fallback: number): Command {

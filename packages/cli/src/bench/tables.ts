@@ -3,6 +3,7 @@ import type {
   Conditions,
   DecodeBench,
   EstimateBench,
+  MachineConditions,
   MasksBench,
   MemoryBench,
   PrefillBench,
@@ -193,8 +194,12 @@ export function responsivenessTable({
   ].join("\n");
 }
 
-export function kernelConditions({ cpu, cores, threads, isa, node, platform }: Conditions): string {
-  return `${cpu}, ${cores} cores, ${platform}, Node ${node}; ${threads} threads, ${isa}.`;
+export function kernelConditions(conditions: Conditions): string {
+  return `${machine(conditions)}; ${conditions.threads} threads, ${conditions.isa}.`;
+}
+
+export function machine({ cpu, cores, node, platform }: MachineConditions): string {
+  return `${cpu}, ${cores} cores, ${platform}, Node ${node}`;
 }
 
 function receiptConditions({ machine, versions, isa, plan }: Receipt): string {

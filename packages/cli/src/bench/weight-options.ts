@@ -53,7 +53,7 @@ export interface PruneBenchCommandOptions extends JsonOption {
   readonly methods?: readonly string[];
 }
 
-const SHIPPED_MODEL = "models/winnow-16m-32k";
+export const SHIPPED_MODEL = "models/winnow-16m-32k";
 
 /** `winnow bench NAME` for weights. */
 export function addWeightBenchCommands(bench: Command, start: Start): void {

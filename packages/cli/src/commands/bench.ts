@@ -1,4 +1,4 @@
-import { WinnowError } from "@winnow/core";
+import { pluginKinds, WinnowError } from "@winnow/core";
 import type { BenchHooks } from "@winnow/evaluate/bench";
 import * as benches from "@winnow/evaluate/bench";
 import { createEngine, type Engine, PluginRegistry, readConfig } from "@winnow/runtime";
@@ -7,9 +7,11 @@ import type {
   EngineBenchOptions,
   EstimateCommandOptions,
   KernelBenchOptions,
+  PluginsBenchCommandOptions,
   PrefillCommandOptions,
   ResponsivenessCommandOptions,
 } from "../bench/options.js";
+import { pluginsTable } from "../bench/plugins-table.js";
 import * as tables from "../bench/tables.js";
 import type {
   DecodeWeightsCommandOptions,
@@ -22,6 +24,9 @@ import type { CommandContext, ExitStatus } from "../context.js";
 import { notice, print, printJson, startProgress } from "../io.js";
 import { parseAssignments } from "./assignments.js";
 import { setsOf } from "./shared-options.js";
+
+/** How to start this command line again. */
+const winnow = [process.execPath, process.argv[1]];
 
 const dtypes = ["f32", "bf16"] as const;
 
@@ -71,7 +76,6 @@ export function benchDecodeCommand(options: DecodeCommandOptions, context: Comma
 }
 
 export function benchMemoryCommand(options: EngineBenchOptions, context: CommandContext): Promise<ExitStatus> {
-  const winnow = [process.execPath, process.argv[1]];
   return show(options, context, tables.memoryTable, (hooks) =>
     benches.benchMemory({ ...options, ...hooks, winnow, sets: engineSets(options) }),
   );
@@ -85,6 +89,18 @@ export function benchResponsivenessCommand(
     await using engine = await openEngine(options, hooks);
     return await benches.benchResponsiveness(engine, { ...options, ...hooks });
   });
+}
+
+export async function benchPluginsCommand(
+  options: PluginsBenchCommandOptions,
+  context: CommandContext,
+): Promise<ExitStatus> {
+  const registry = new PluginRegistry({ folder: process.cwd() });
+  const ids = options.plugins ?? registry.list().map(({ id }) => id);
+  const plugins = await Promise.all(ids.map((id) => registry.resolve(id, pluginKinds)));
+  return show(options, context, pluginsTable, (hooks) =>
+    benches.benchPlugins({ ...options, ...hooks, winnow, plugins }),
+  );
 }
 
 export function benchWeightsCommand(options: WeightsCommandOptions, context: CommandContext): Promise<ExitStatus> {

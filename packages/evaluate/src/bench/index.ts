@@ -1,5 +1,5 @@
 export { type AttentionBench, type AttentionBenchOptions, type AttentionRow, benchAttention } from "./attention.js";
-export type { Conditions } from "./conditions.js";
+export type { Conditions, MachineConditions } from "./conditions.js";
 export { benchDecode, type DecodeBench, type DecodeBenchOptions, type DecodeVariant } from "./decode.js";
 export {
   benchDecodeWeights,
@@ -12,6 +12,8 @@ export { benchMasks, type MaskRow, type MasksBench, type MasksBenchOptions } fro
 export { type BenchHooks, type Rounds, type Spread, spreadOf } from "./measure.js";
 export { benchMemory, type MemoryBench, type MemoryBenchOptions, type MemoryVariant } from "./memory.js";
 export type { AttentionShape } from "./operands.js";
+export type { PluginLoadRow } from "./plugin-load.js";
+export { benchPlugins, type PluginsBench, type PluginsBenchOptions } from "./plugins.js";
 export { benchPrefill, type PrefillBench, type PrefillBenchOptions } from "./prefill.js";
 export type { DenseSummary, PrefillRun, PrefillSummary, PromptRow } from "./prefill-summary.js";
 export { benchPrune, type PruneBench, type PruneBenchOptions, type PruneMethodRow, pruneMethods } from "./prune.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { interleave, ratioOf, roundOrder, spreadOf } from "./measure.js";
+import { differenceOf, interleave, ratioOf, roundOrder, spreadOf } from "./measure.js";
 
 describe("spreadOf", () => {
   it("spreadOf gives the middle value of an odd number of samples, whatever their order", () => {
@@ -23,6 +23,12 @@ describe("ratioOf", () => {
       max: 2,
       samples: [2, 2, 2],
     });
+  });
+});
+
+describe("differenceOf", () => {
+  it("differenceOf subtracts round by round", () => {
+    expect(differenceOf(spreadOf([3, 30, 5]), spreadOf([1, 10, 2]))).toEqual(spreadOf([2, 20, 3]));
   });
 });
 

@@ -34,6 +34,11 @@ export function ratioOf(numerator: Spread, denominator: Spread): Spread {
   return spreadOf(numerator.samples.map((value, round) => value / denominator.samples[round]));
 }
 
+/** `minuend - subtrahend` of each round. Both must have been measured in the same rounds. */
+export function differenceOf(minuend: Spread, subtrahend: Spread): Spread {
+  return spreadOf(minuend.samples.map((value, round) => value - subtrahend.samples[round]));
+}
+
 /** Both orders in turn, so that a drift of the machine's speed favours no variant. */
 export function roundOrder<T>(variants: readonly T[], round: number): readonly T[] {
   return round % 2 === 0 ? variants : variants.toReversed();
