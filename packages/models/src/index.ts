@@ -60,3 +60,4 @@ export {
   loadWeights,
   type ModelWeights,
 } from "./weights.js";
+export { ZeroStatistics } from "./zero-statistics.js";

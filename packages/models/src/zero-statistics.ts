@@ -59,8 +59,8 @@ export class ZeroStatistics {
       .filter(({ count }) => count > 0);
   }
 
-  /** The most non-zeros of any `of` neighbours. */
-  private mostOf(of: number): number {
+  /** The most non-zeros of any `of` neighbours along a row; `of` is 2, 4, 8 or 16. */
+  mostOf(of: number): number {
     let most = 0;
     for (let occupied = 0; occupied < this.occupancies.length; occupied++) {
       if (this.occupancies[occupied] === 0) continue;

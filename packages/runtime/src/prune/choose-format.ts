@@ -1,4 +1,5 @@
 import { type DenseWeight, type FloatDtype, type WeightTarget, WinnowError } from "@winnow/core";
+import { ZeroStatistics } from "@winnow/models";
 import type { WeightFormatChoice } from "../config/weights.js";
 
 /** Zeros below this share do not pay for a bitmap: 16 bits a weight against 1 + 16 * density and a slower kernel. */
@@ -21,29 +22,12 @@ export interface NmPattern {
 }
 
 /** Counts zeros (-0 is one) and the fullest group of 2, 4, 8 and 16 neighbours along a row. O(out * in). */
-export function zeroPattern({ data, dtype, inFeatures, outFeatures }: DenseWeight): ZeroPattern {
-  const most = { 2: 0, 4: 0, 8: 0, 16: 0 };
-  let kept = 0;
-  for (let row = 0; row < outFeatures; row++) {
-    let [in2, in4, in8, in16] = [0, 0, 0, 0];
-    for (let i = 0; i < inFeatures; i++) {
-      if (i % 2 === 0) in2 = 0;
-      if (i % 4 === 0) in4 = 0;
-      if (i % 8 === 0) in8 = 0;
-      if (i % 16 === 0) in16 = 0;
-      const stored = data[row * inFeatures + i];
-      if (dtype === "bf16" ? (stored & 0x7fff) === 0 : stored === 0) continue;
-      kept++;
-      most[2] = Math.max(most[2], ++in2);
-      most[4] = Math.max(most[4], ++in4);
-      most[8] = Math.max(most[8], ++in8);
-      most[16] = Math.max(most[16], ++in16);
-    }
-  }
-  const elements = outFeatures * inFeatures;
-  const sizes = ([2, 4, 8, 16] as const).filter((of) => of <= inFeatures);
-  const groups = sizes.map((of) => ({ keep: most[of], of }));
-  return { zeros: elements - kept, elements, groups };
+export function zeroPattern({ data, inFeatures }: DenseWeight): ZeroPattern {
+  const statistics = new ZeroStatistics(inFeatures);
+  statistics.add(data);
+  const sizes = [2, 4, 8, 16].filter((of) => of <= inFeatures);
+  const groups = sizes.map((of) => ({ keep: statistics.mostOf(of), of }));
+  return { zeros: statistics.zeros, elements: data.length, groups };
 }
 
 /** The N:M pattern that a matrix was made for: the tightest that it fits and fills, smaller groups first; undefined if there is none with N <= M / 2. */
