@@ -72,7 +72,9 @@ export function createProgram(run: (work: Run) => Promise<void>): Command {
 
   program
     .command("new [kind] [name]")
-    .description("start a plugin: masker, block-scorer, kv-evict, kv-select, weight-sparsifier, weight-scorer, kernel")
+    .description(
+      "start a plugin: masker, block-scorer, kv-evict, kv-compress, kv-select, weight-sparsifier, weight-scorer, kernel",
+    )
     .option("--folder <folder>", "where to write; default: the package's name")
     .option("--author <author>", "for package.json")
     .action((kind, name, options) =>

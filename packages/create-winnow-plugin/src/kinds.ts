@@ -14,6 +14,11 @@ export const templateKinds: readonly TemplateKind[] = [
   { name: "masker", contractKind: "masker", summary: "Of each few key blocks, attend to the one that fits best." },
   { name: "block-scorer", contractKind: "block-scorer", summary: "Attend to the key blocks whose mean fits best." },
   { name: "kv-evict", contractKind: "evict-scorer", summary: "After the prompt, keep the tokens with short keys." },
+  {
+    name: "kv-compress",
+    contractKind: "element-scorer",
+    summary: "Of older cache rows, store the large elements only.",
+  },
   { name: "kv-select", contractKind: "kv-pruner", summary: "Every few layers, choose the tokens that the next read." },
   {
     name: "weight-sparsifier",
@@ -34,9 +39,6 @@ export const kindNames: readonly string[] = templateKinds.map(({ name }) => name
 export function templateKind(name: string): TemplateKind {
   const found = templateKinds.find((kind) => kind.name === name);
   if (found) return found;
-  if (/compress/.test(name)) {
-    throw usage(`Cannot make a plugin of kind "${name}": the contract has no pruners that compress a cache yet.`);
-  }
   const meant = templateKinds.find(({ contractKind }) => contractKind === name)?.name;
   throw usage(
     `Cannot make a plugin of kind ${JSON.stringify(name)}. Did you mean "${meant ?? closest(name.slice(0, 200), kindNames)}"?`,
