@@ -25,6 +25,18 @@ export interface PluginKinds {
 
 export type PluginKind = keyof PluginKinds;
 
+/** Methods that what `create` returns must have, by kind; the others are optional. */
+export const requiredMethods: { readonly [Kind in PluginKind]: readonly (keyof PluginKinds[Kind])[] } = {
+  masker: ["plan"],
+  "block-scorer": ["score"],
+  "kv-pruner": ["createState"],
+  "evict-scorer": ["budget", "score"],
+  "element-scorer": ["kept", "score"],
+  "weight-sparsifier": ["sparsify"],
+  "weight-scorer": ["score"],
+  kernel: ["available", "load"],
+};
+
 export interface PluginDefinition<Kind extends PluginKind = PluginKind, Schema extends z.ZodObject = z.ZodObject> {
   /** Kebab-case; equal to folder, YAML name, doc page and test title. */
   readonly id: string;

@@ -8,12 +8,12 @@ import {
   type OptionInfo,
   type PluginDefinition,
   pluginKinds,
+  requiredMethods,
   reservedPluginIds,
 } from "@winnow/core";
 import type { z } from "zod";
 import { importModule } from "./load-plugin.js";
 import type { InstalledPlugin } from "./manifest.js";
-import { requiredMethods } from "./required-methods.js";
 
 /** What one plugin does wrong; no problems: it can be used. */
 export interface PluginCheck {

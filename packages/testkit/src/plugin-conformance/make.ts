@@ -8,9 +8,11 @@ import {
   type ModelShape,
   maskerFromBlockScorer,
   type PluginDefinition,
+  type PluginKind,
   type PluginReference,
   prunerFromElementScorer,
   prunerFromEvictScorer,
+  requiredMethods,
   sparsifierFromScorer,
   validateMask,
   type WeightScorer,
@@ -79,7 +81,7 @@ export function issueOf(error: { issues: readonly { path: readonly PropertyKey[]
 }
 
 function maskerOf({ kind }: PluginDefinition, made: unknown): Masker {
-  requireMethods(kind, made, kind === "block-scorer" ? ["score"] : ["plan"]);
+  requireMethods(kind, made);
   return kind === "block-scorer" ? maskerFromBlockScorer(made as BlockScorer) : (made as Masker);
 }
 
@@ -95,23 +97,19 @@ function checkedMasker(masker: Masker): Masker {
 }
 
 function prunerOf({ kind }: PluginDefinition, made: unknown): KvPruner {
-  const methods: Partial<Record<string, readonly string[]>> = {
-    "evict-scorer": ["budget", "score"],
-    "element-scorer": ["kept", "score"],
-  };
-  requireMethods(kind, made, methods[kind] ?? ["createState"]);
+  requireMethods(kind, made);
   if (kind === "evict-scorer") return prunerFromEvictScorer(made as EvictScorer) as KvPruner;
   if (kind === "element-scorer") return prunerFromElementScorer(made as ElementScorer) as KvPruner;
   return made as KvPruner;
 }
 
 function sparsifierOf({ kind }: PluginDefinition, made: unknown): WeightSparsifier {
-  requireMethods(kind, made, kind === "weight-scorer" ? ["score"] : ["sparsify"]);
+  requireMethods(kind, made);
   return kind === "weight-scorer" ? sparsifierFromScorer(made as WeightScorer) : (made as WeightSparsifier);
 }
 
-function requireMethods(kind: string, made: unknown, methods: readonly string[]): void {
-  for (const method of methods) {
+function requireMethods(kind: PluginKind, made: unknown): void {
+  for (const method of requiredMethods[kind]) {
     const given = (made as Record<string, unknown> | null | undefined)?.[method];
     requireThat(typeof given === "function", `create to return a ${kind} with a method ${method}`, `${typeof given}`);
   }
