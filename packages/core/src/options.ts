@@ -41,16 +41,23 @@ export interface OptionEntry extends OptionInfo {
   readonly default?: unknown;
 }
 
-/** Options of a schema in order of declaration. Throws `ERR_PLUGIN_INVALID` for an entry without description. */
-export function listOptions(schema: z.ZodObject): OptionEntry[] {
-  return Object.entries(schema.shape).map(([name, type]) => {
+/** What the options of a schema carry, by name in order of declaration. Throws `ERR_PLUGIN_INVALID` for an entry without description. */
+export function optionInfos(schema: z.ZodObject): Map<string, OptionInfo> {
+  const entries = Object.entries(schema.shape).map(([name, type]) => {
     const info = (type as z.ZodType).meta() as OptionInfo | undefined;
-    if (!info?.description) {
-      throw new WinnowError(
-        "ERR_PLUGIN_INVALID",
-        `Option "${name}" has no description. Declare it with option(type, { description }).`,
-      );
-    }
+    if (info?.description) return [name, info] as const;
+    throw new WinnowError(
+      "ERR_PLUGIN_INVALID",
+      `Option "${name}" has no description. Declare it with option(type, { description }).`,
+    );
+  });
+  return new Map(entries);
+}
+
+/** Options of a schema in order of declaration. Errors as of {@link optionInfos}. */
+export function listOptions(schema: z.ZodObject): OptionEntry[] {
+  return [...optionInfos(schema)].map(([name, info]) => {
+    const type = schema.shape[name];
     const json = z.toJSONSchema(type as z.ZodType, { io: "input", unrepresentable: "any" }) as Record<string, unknown>;
     return { ...info, name, type: describeType(json), ...("default" in json && { default: json.default }) };
   });

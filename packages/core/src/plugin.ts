@@ -7,7 +7,7 @@ import type { ElementScorer, EvictScorer, KvPruner } from "./kv-pruner.js";
 import { isPluginId, pluginKinds } from "./manifest.js";
 import type { BlockScorer, Masker } from "./masker.js";
 import type { ModelShape } from "./model-shape.js";
-import { listOptions } from "./options.js";
+import { optionInfos } from "./options.js";
 import type { TuneContext, TuneResult } from "./tune.js";
 import type { WeightScorer, WeightSparsifier } from "./weight-sparsifier.js";
 
@@ -100,6 +100,6 @@ export function definePlugin<Kind extends PluginKind, Schema extends z.ZodObject
   if (typeof definition.create !== "function") {
     throw new WinnowError("ERR_PLUGIN_INVALID", `Plugin "${definition.id}": create must be a function.`);
   }
-  listOptions(definition.options);
+  optionInfos(definition.options);
   return definition;
 }
