@@ -78,7 +78,7 @@ export function tinyPipeline(model: string, more: Partial<PipelineInput> = {}): 
       primitives: "reference",
       linearAlgebra: "reference",
     },
-    calibration: { sequences: 3, length: 20, ...more.calibration },
+    calibration: { sequences: 3, length: 20, cache: false, ...more.calibration },
   };
 }
 

@@ -31,7 +31,7 @@ export class EngineHost implements AsyncDisposable {
 
   async #create(): Promise<Engine> {
     const loading = startProgress("loading");
-    const hooks = { signal: this.#signal, onProgress: loading.update };
+    const hooks = { signal: this.#signal, onProgress: loading.update, onNotice: notice };
     const engine = await createEngine(readConfig(this.#file, this.#sets), hooks).finally(() => loading.stop());
     for (const { wanted, reason, replacements } of groupFallbacks(engine.plan.fallbacks))
       notice(`Note: ${wanted} kernels cannot run: ${reason} Instead: ${replacements}.`);

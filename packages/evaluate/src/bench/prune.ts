@@ -142,7 +142,7 @@ async function calibrationSeconds(
       `calibration on ${count} sequences, ${layers.length} layers`,
     );
     const weights = [{ sparsifier: method, options: { sparsity: 0 }, layers: [...layers] }];
-    const calibration = { sequences: count, length };
+    const calibration = { sequences: count, length, cache: false };
     const started = performance.now();
     const config = { model, threads, weights, calibration, weightFormat: "dense" as const };
     const engine = await createEngine(config, { ...(signal && { signal }) });

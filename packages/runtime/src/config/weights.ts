@@ -72,6 +72,15 @@ export const calibrationSchema = z.strictObject({
     description: "Tokens whose inputs are handed to methods that need them as they are (thresholds by quantile).",
     unit: "tokens",
   }),
+  cache: option(z.union([z.boolean(), z.string().min(1)]).default(true), {
+    description:
+      "Where weights that were pruned while a model was loaded are kept, so that the next start with the same model, text, options and code need not calibrate again: true: in the user's cache folder; a path: there; false: nowhere.",
+    format: "path",
+  }),
+  cacheGigabytes: option(z.number().min(0).max(1_000_000).default(16), {
+    description: "What the cache may hold; beyond that the results that were not used for longest are deleted.",
+    unit: "gigabytes",
+  }),
 });
 
 export const weightFormatSchema = option(

@@ -23,6 +23,8 @@ export interface CreateEngineOptions extends RunHooks, PlanOptions {
    * path. Relative ones start from the current folder.
    */
   readonly allowPlugins?: readonly string[];
+  /** Takes remarks for a person, e.g. where pruned weights are kept. */
+  onNotice?(text: string): void;
 }
 
 /** Resolves a configuration without reading weights. Errors: `ERR_CONFIG_*`, `ERR_OPTION_*`, `ERR_PLAN_CONFLICT`, `ERR_PLUGIN_*`, `ERR_MODEL_*`, `ERR_KERNEL_UNSUPPORTED`. */

@@ -17,6 +17,7 @@ import type {
   GeneratedToken,
   LoadResult,
   PrefillResult,
+  PrunedOnLoad,
   ScoreResult,
   StreamState,
 } from "../workers/messages.js";
@@ -44,6 +45,7 @@ export class Engine implements AsyncDisposable {
   readonly #context: EngineContext;
   readonly #isa: Readonly<Record<string, string>>;
   readonly #weightFormats: readonly WeightFormatSummary[];
+  readonly #pruned: PrunedOnLoad | undefined;
   #last: Receipt | undefined;
 
   /** @internal Use {@link createEngine}. */
@@ -53,6 +55,7 @@ export class Engine implements AsyncDisposable {
     this.#pool = pool;
     this.#context = { plan, model: loaded.model };
     this.#isa = loaded.isa;
+    this.#pruned = loaded.pruned;
     this.#weightFormats = summarizeWeightFormats(loaded.model.weights);
   }
 
@@ -233,6 +236,7 @@ export class Engine implements AsyncDisposable {
       prefill: prefilled.result.stats,
       decode: run.decode,
       weights: this.#weightFormats,
+      pruned: this.#pruned,
     });
     return this.#last;
   }

@@ -23,8 +23,6 @@ export interface PruneOptions extends CreateEngineOptions {
   readonly form?: "plain" | "sparse";
   /** Replace a model folder that is there. */
   readonly overwrite?: boolean;
-  /** Takes remarks for a person, e.g. that a run goes on where it was interrupted. */
-  onNotice?(text: string): void;
 }
 
 export interface PruneReport {

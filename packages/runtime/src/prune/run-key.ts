@@ -1,27 +1,34 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Plan } from "../plan/plan.js";
+import type { Plan, PlannedInner } from "../plan/plan.js";
+import { hashOfModule, stampOfOwnCode } from "./code-stamp.js";
 import type { CalibrationSample, Keep } from "./tasks.js";
 import { version } from "./version.js";
 
 /**
- * A hash of all that determines the result: versions, what is done to which matrices, kernels, the plugins' modules, the model's files by size and time of
- * change, and the calibration tokens. Numbers of workers and threads are left out: they do not change a bit.
+ * A hash of all that determines the result: versions and code, what is done to which matrices, kernels, the modules of the plugins that take part, the model's files by
+ * size and time of change, and the calibration tokens. Numbers of workers and threads are left out: they do not change a bit.
  */
 export function runKey(plan: Plan, keep: Keep["as"], sample: CalibrationSample | undefined): string {
   const { weights, precision, kernels, model, plugins } = plan;
+  const { cache: _, cacheGigabytes: __, ...calibration } = weights.calibration;
+  const inner = (nested: readonly PlannedInner[] = []): string[] =>
+    nested.flatMap((one) => [one.plugin, ...inner(one.inner)]);
+  const taking = new Set([
+    ...weights.sparsifiers.flatMap((planned) => [planned.sparsifier, ...inner(planned.inner)]),
+    ...Object.values(kernels.assignment),
+  ]);
   const parts = {
     version,
+    code: stampOfOwnCode(),
     keep,
-    weights,
+    weights: { ...weights, calibration },
     precision,
     kernels: kernels.assignment,
-    plugins: plugins.map(({ id, version: pluginVersion, url }) => [
-      id,
-      pluginVersion,
-      hashOf(readFileSync(new URL(url))),
-    ]),
+    plugins: plugins
+      .filter(({ id }) => taking.has(id))
+      .map(({ id, version: pluginVersion, url }) => [id, pluginVersion, hashOfModule(url)]),
     model: filesOf(model.folder),
     ids: sample && hashOf(new Uint8Array(sample.ids.buffer, sample.ids.byteOffset, sample.ids.byteLength)),
   };

@@ -23,7 +23,9 @@ export type PruneStep =
   | MeasureStep
   | CombineStep
   | SparsifyStep
-  | PropagateStep;
+  | PropagateStep
+  | ReadMatrixStep
+  | WriteMatrixStep;
 
 /** Makes every planned sparsifier. Result: {@link SparsifierNeeds} of each. */
 export interface DescribeStep {
@@ -179,4 +181,17 @@ export interface PropagateStep {
   readonly from: string;
   readonly to: string;
   readonly range: SequenceRange;
+}
+
+/** Reads a matrix from a file. Result: the weight, in shared memory. */
+export interface ReadMatrixStep {
+  readonly step: "read-matrix";
+  readonly file: string;
+}
+
+/** Writes a matrix into a file. Result: its bytes. */
+export interface WriteMatrixStep {
+  readonly step: "write-matrix";
+  readonly file: string;
+  readonly weight: LinearWeight;
 }

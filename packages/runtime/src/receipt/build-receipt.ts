@@ -1,4 +1,5 @@
 import type { Plan } from "../plan/plan.js";
+import type { PrunedOnLoad } from "../workers/messages.js";
 import { machineInfo, peakMemory, versionInfo } from "./machine.js";
 import type { Receipt } from "./receipt.js";
 import type { DecodeStats, InnerPrunerStats, PrefillStats } from "./stats.js";
@@ -16,6 +17,7 @@ export interface RunRecord {
   readonly prefill: PrefillStats;
   readonly decode: DecodeStats;
   readonly weights: readonly WeightFormatSummary[];
+  readonly pruned: PrunedOnLoad | undefined;
 }
 
 export function buildReceipt(run: RunRecord): Receipt {
@@ -56,6 +58,7 @@ export function buildReceipt(run: RunRecord): Receipt {
       cacheKept: mean(prefill.layers.flatMap((layer) => layer.tokensKept.map((kept) => kept / prefill.tokens))),
     },
     weights: {
+      pruned: run.pruned ? { ...run.pruned } : null,
       bytes: sum(run.weights, ({ bytes }) => bytes),
       bytesReadPerToken: decode.tokens > 0 ? decode.weightBytesRead / decode.tokens : null,
       formats: run.weights.map((format) => ({ ...format })),

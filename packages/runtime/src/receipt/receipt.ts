@@ -103,6 +103,13 @@ export const receiptSchema = z
       cacheKept: fraction.describe("Tokens stored / tokens seen at the end of the prompt."),
     }),
     weights: z.object({
+      pruned: z
+        .object({
+          reused: z.boolean().describe("Taken from the cache of an earlier start instead of computed."),
+          seconds: z.number().min(0),
+        })
+        .nullable()
+        .describe("How the weights became sparse while the model was loaded; null where no sparsifier ran."),
       bytes: count.describe("Matrices in memory, the head included, the embedding table not."),
       bytesReadPerToken: z
         .number()

@@ -40,7 +40,9 @@ function weightLine({ weights }: Receipt): string {
     return `${format} ${dtype}${zeros === null ? "" : ` (${percent(zeros)} zeros)`}`;
   });
   const read = weights.bytesReadPerToken === null ? "" : `, ${mebibytes(weights.bytesReadPerToken)} read a token`;
-  return `  weights ${mebibytes(weights.bytes)}${read}: ${formats.join(", ")}`;
+  const { pruned } = weights;
+  const origin = pruned ? `; pruned in ${seconds(1000 * pruned.seconds)}${pruned.reused ? " (reused)" : ""}` : "";
+  return `  weights ${mebibytes(weights.bytes)}${read}: ${formats.join(", ")}${origin}`;
 }
 
 function namesOf(receipt: Receipt, part: "prefill" | "decode", key: "masker" | "kvPruner"): string {

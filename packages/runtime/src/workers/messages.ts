@@ -114,6 +114,15 @@ export interface LoadResult {
   readonly model: LoadedModel;
   /** Instruction set of each kernel package. */
   readonly isa: Readonly<Record<string, string>>;
+  /** Absent where no sparsifier ran while the model was loaded. */
+  readonly pruned?: PrunedOnLoad;
+}
+
+/** How the weights became sparse while a model was loaded. */
+export interface PrunedOnLoad {
+  /** Whether the results of an earlier start were taken. */
+  readonly reused: boolean;
+  readonly seconds: number;
 }
 
 export interface PrefillResult {

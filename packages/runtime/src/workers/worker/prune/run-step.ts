@@ -1,3 +1,5 @@
+import { readMatrixFile, writeMatrixFile } from "../../../prune/matrix-file.js";
+import { sharedCopy } from "../../../prune/shared-copy.js";
 import type { PruneTask } from "../../messages.js";
 import { pruneContextOf } from "./context.js";
 import { gather, propagate } from "./forward.js";
@@ -34,5 +36,9 @@ export async function runPruneStep(task: PruneTask): Promise<unknown> {
       return sparsify(context, step);
     case "propagate":
       return propagate(context, step, port);
+    case "read-matrix":
+      return sharedCopy(readMatrixFile(step.file));
+    case "write-matrix":
+      return writeMatrixFile(step.file, step.weight);
   }
 }
