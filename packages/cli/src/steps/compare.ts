@@ -1,70 +1,50 @@
-import { answersNeedle, type NeedlePrompt } from "@winnow/evaluate";
-import { type Engine, mebibytes, percent, type Receipt, type StepSettings, seconds } from "@winnow/runtime";
+import type { Receipt, StepSettings } from "@winnow/runtime";
 import { notice } from "../io.js";
 import { resolvePrompt } from "../prompt-source.js";
-import { table } from "../table.js";
+import { comparisonTable } from "./comparison-table.js";
+import type { StepContext } from "./step-context.js";
 import { type StepOutput, streamAnswer } from "./stream-answer.js";
 
-/** One prompt, dense and with the configured plugins, on the same kernels in the same process; prints both answers and a table. */
+type Run = Receipt["variant"];
+
+/**
+ * One prompt without and with what the configuration skips, on the same kernels in the same process, in turns; prints the answers of the first round and a table.
+ * Returns the receipts in order of time.
+ */
 export async function runCompare(
-  engine: Engine,
+  { config, host }: StepContext,
   settings: StepSettings<"compare">,
   output: StepOutput,
 ): Promise<Receipt[]> {
-  const { prompt: source, runs, ...generation } = settings;
+  const { prompt: source, rounds, runs = defaultRuns(config.value.weights.length > 0), ...generation } = settings;
+  const engine = await host.engine();
   const { prompt, needle } = await resolvePrompt(engine, source, generation.maxNewTokens, output.signal);
   if (needle)
     notice(
       `Prompt: ${needle.ids.length} tokens, needle at token ${needle.needlePosition}; the answer should contain ${needle.answer}.`,
     );
-  if (engine.plan.weights.sparsifiers.length > 0)
-    notice("Both runs use the weights as the sparsifiers left them; the dense one ignores selections.");
+  if (engine.plan.weights.sparsifiers.length > 0 && runs.includes("dense"))
+    notice("The dense run uses the weights as the sparsifiers left them, without selections.");
   const receipts: Receipt[] = [];
-  for (const run of runs) {
-    output.write(`${run}: `);
-    receipts.push(await streamAnswer(engine, prompt, { ...generation, dense: run === "dense" }, output));
+  for (let round = 0; round < rounds; round++) {
+    const quiet = { ...output, write: () => {} };
+    for (const run of round % 2 === 0 ? runs : runs.toReversed()) {
+      const runner = run === "unpruned" ? await host.unprunedEngine() : engine;
+      if (round === 0) output.write(`${run}: `);
+      const options = { ...generation, dense: run !== "configured" };
+      const receipt = await streamAnswer(runner, prompt, options, round === 0 ? output : quiet);
+      receipts.push({ ...receipt, variant: run });
+    }
   }
-  output.write(`\n${comparisonTable(receipts, needle)}\n`);
+  output.write(
+    `\n${comparisonTable(
+      runs.map((run) => receipts.filter(({ variant }) => variant === run)),
+      needle,
+    )}\n`,
+  );
   return receipts;
 }
 
-function comparisonTable(receipts: readonly Receipt[], needle: NeedlePrompt | undefined): string {
-  const rows: [string, (receipt: Receipt) => string][] = [
-    ["time to first token", ({ timing }) => seconds(timing.timeToFirstTokenMs)],
-    ["  attention", ({ prefill }) => seconds(prefill.attentionMs)],
-    ["  choosing masks", ({ prefill }) => seconds(prefill.estimateMs)],
-    ["  projections and the rest", ({ prefill }) => seconds(prefill.projectionMs)],
-    [
-      "time per output token",
-      ({ timing }) => (timing.timePerOutputTokenMs === null ? "-" : `${timing.timePerOutputTokenMs.toFixed(2)} ms`),
-    ],
-    ["attention cells computed", ({ density }) => percent(density.prefillComputed)],
-    [
-      "cached tokens read in decoding",
-      ({ density }) => (density.decodeRead === null ? "-" : percent(density.decodeRead)),
-    ],
-    ["peak memory", ({ memory }) => mebibytes(memory.peakBytes)],
-  ];
-  if (needle) rows.unshift(["needle found", ({ answer }) => (answersNeedle(answer.text, needle) ? "yes" : "no")]);
-  const body = rows.map(([label, value]) => [label, ...receipts.map(value), ...ratioOf(label, receipts)]);
-  const head = [
-    "",
-    ...receipts.map((receipt) => receipt.variant),
-    ...(receipts.length === 2 ? ["dense / sparse"] : []),
-  ];
-  return table(head, body);
-}
-
-const ratios: Readonly<Record<string, (receipt: Receipt) => number | null>> = {
-  "time to first token": ({ timing }) => timing.timeToFirstTokenMs,
-  "  attention": ({ prefill }) => prefill.attentionMs + prefill.estimateMs,
-  "time per output token": ({ timing }) => timing.timePerOutputTokenMs,
-};
-
-function ratioOf(label: string, receipts: readonly Receipt[]): string[] {
-  if (receipts.length !== 2) return [];
-  const value = ratios[label];
-  const dense = value?.(receipts.find((receipt) => receipt.variant === "dense")!);
-  const configured = value?.(receipts.find((receipt) => receipt.variant === "configured")!);
-  return [dense && configured ? `${(dense / configured).toFixed(2)}x` : ""];
+function defaultRuns(prunes: boolean): readonly Run[] {
+  return prunes ? ["unpruned", "dense", "configured"] : ["dense", "configured"];
 }

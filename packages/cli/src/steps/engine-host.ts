@@ -5,18 +5,27 @@ import { notice, startProgress } from "../io.js";
 export class EngineHost implements AsyncDisposable {
   readonly #file: string;
   readonly #signal: AbortSignal;
+  readonly #ownSets: readonly string[];
   #sets: readonly string[];
   #engine: Engine | undefined;
+  #unpruned: Engine | undefined;
 
   constructor(file: string, sets: readonly string[], signal: AbortSignal) {
     this.#file = file;
+    this.#ownSets = sets;
     this.#sets = sets;
     this.#signal = signal;
   }
 
   async engine(): Promise<Engine> {
-    this.#engine ??= await this.#create();
+    this.#engine ??= await this.#create(this.#sets);
     return this.#engine;
+  }
+
+  /** The same settings over the weights that the configuration starts from, whatever prunes them. */
+  async unprunedEngine(): Promise<Engine> {
+    this.#unpruned ??= await this.#create([...this.#ownSets, "weights=[]", "weightFormat=dense"]);
+    return this.#unpruned;
   }
 
   /** Later steps run on another model, whose weights have been pruned. */
@@ -27,12 +36,13 @@ export class EngineHost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
+    await this.#unpruned?.close();
   }
 
-  async #create(): Promise<Engine> {
+  async #create(sets: readonly string[]): Promise<Engine> {
     const loading = startProgress("loading");
     const hooks = { signal: this.#signal, onProgress: loading.update, onNotice: notice };
-    const engine = await createEngine(readConfig(this.#file, this.#sets), hooks).finally(() => loading.stop());
+    const engine = await createEngine(readConfig(this.#file, sets), hooks).finally(() => loading.stop());
     for (const { wanted, reason, replacements } of groupFallbacks(engine.plan.fallbacks))
       notice(`Note: ${wanted} kernels cannot run: ${reason} Instead: ${replacements}.`);
     return engine;

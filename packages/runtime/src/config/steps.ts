@@ -44,13 +44,19 @@ const compareSchema = generation.extend({
   prompt,
   runs: option(
     z
-      .array(z.enum(["dense", "configured"]))
+      .array(z.enum(["unpruned", "dense", "configured"]))
       .min(1)
-      .max(2)
+      .max(3)
       .refine((runs) => new Set(runs).size === runs.length, "must not repeat a run")
-      .default(["dense", "configured"]),
-    { description: "Which runs to make: without the plugins of this file (dense) and with them (configured)." },
+      .optional(),
+    {
+      description:
+        "Which runs to make: without plugins on the weights as they were before any pruning (unpruned), without plugins for the attention (dense), with all plugins (configured). Default: the last two, and unpruned if this file names sparsifiers; it holds a second copy of the model in memory.",
+    },
   ),
+  rounds: option(z.int().min(1).max(1000).default(1), {
+    description: "How often each run is made, all of them in turns; the table shows medians.",
+  }),
 });
 
 /** Settings of a perplexity measurement, of a step and of `winnow eval perplexity`. */
@@ -109,7 +115,7 @@ export const stepTable = {
   compare: {
     schema: compareSchema,
     runner: "compare",
-    description: "Runs one prompt dense and configured in one process and prints a table.",
+    description: "Runs one prompt dense and configured in one process, in turns, and prints a table.",
   },
   perplexity: {
     schema: perplexitySchema,

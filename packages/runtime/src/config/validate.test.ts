@@ -100,6 +100,6 @@ test("stepEntry takes a step apart", () => {
   expect(stepEntry(step)).toMatchObject({
     name: "compare",
     runner: "compare",
-    settings: { runs: ["dense", "configured"] },
+    settings: { prompt: { text: "a" }, rounds: 1 },
   });
 });

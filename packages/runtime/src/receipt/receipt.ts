@@ -73,7 +73,11 @@ export const receiptSchema = z
     machine: z.object({ cpu: z.string(), cores: count, memoryBytes: count, platform: z.string() }),
     plan: z.record(z.string(), z.unknown()).describe("The resolved plan with the provenance of every value."),
     isa: z.record(z.string(), z.string()).describe("Instruction set of each kernel package that was loaded."),
-    variant: z.enum(["configured", "dense"]).describe("dense: the same kernels without masker and KV pruner."),
+    variant: z
+      .enum(["configured", "dense", "unpruned"])
+      .describe(
+        "dense: the same kernels without masker and KV pruner; unpruned: also on the weights before any pruning.",
+      ),
     prompt: z.object({ tokens: count }),
     answer: z.object({ tokens: count, text: z.string(), finish: z.string() }),
     timing: z.object({

@@ -9,7 +9,7 @@ export function summarizeReceipt(receipt: Receipt): string {
   const prefillPlugins = namesOf(receipt, "prefill", "masker");
   const decodePlugins = namesOf(receipt, "decode", "kvPruner");
   const lines = [
-    `${receipt.variant === "dense" ? "dense" : `${prefillPlugins} + ${decodePlugins}`}: ${receipt.prompt.tokens} prompt tokens, ${receipt.answer.tokens} new (${receipt.answer.finish})`,
+    `${receipt.variant === "configured" ? `${prefillPlugins} + ${decodePlugins}` : receipt.variant}: ${receipt.prompt.tokens} prompt tokens, ${receipt.answer.tokens} new (${receipt.answer.finish})`,
     `  first token ${seconds(timing.timeToFirstTokenMs)}${timing.timePerOutputTokenMs === null ? "" : `, then ${timing.timePerOutputTokenMs.toFixed(2)} ms a token`}`,
     `  prefill ${seconds(prefill.totalMs)}: projections ${seconds(prefill.projectionMs)}, choosing masks ${seconds(prefill.estimateMs)}, attention ${seconds(prefill.attentionMs)}`,
     `  attention computed ${percent(density.prefillComputed)} of the causal cells (mask ${percent(density.prefillKept)})`,
