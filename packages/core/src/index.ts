@@ -17,6 +17,7 @@ export * from "./mask-fixture.js";
 export * from "./mask-per-head.js";
 export * from "./mask-row.js";
 export * from "./masker.js";
+export * from "./matrix-view.js";
 export * from "./model-shape.js";
 export * from "./number-selection.js";
 export * from "./operations.js";

@@ -1,4 +1,12 @@
-import { type LinearAlgebra, type MultiplyTask, type TruncatedSvd, WinnowError } from "@winnow/core";
+import {
+  type LinearAlgebra,
+  type MatrixView,
+  type MultiplyTask,
+  matricesOverlap,
+  matrixExtent,
+  nonFiniteEntry,
+  type TruncatedSvd,
+} from "@winnow/core";
 import { check, checkArray, checkCount } from "./check.js";
 import { singularTriplets } from "./singular-triplets.js";
 
@@ -13,7 +21,7 @@ export const linearAlgebra: LinearAlgebra = {
 function accumulateGram(x: Float32Array, rows: number, width: number, gram: Float32Array): void {
   const matrix = checkMatrix("accumulateGram", "x", x, rows, width);
   const sums = checkMatrix("accumulateGram", "gram", gram, width, width);
-  check(!overlap(matrix, sums), "accumulateGram", "gram", "not overlap x", gram);
+  check(!matricesOverlap(matrix, sums), "accumulateGram", "gram", "not overlap x", gram);
   checkFinite("accumulateGram", "x", matrix);
   for (let i = 0; i < width; i++) {
     for (let j = i; j < width; j++) {
@@ -83,7 +91,7 @@ function multiplyAdd({ m, n, k, alpha, a, strideA, b, strideB, c, strideC }: Mul
   const left = checkMatrix("multiplyAdd", "a", a, m, k, strideA);
   const right = checkMatrix("multiplyAdd", "b", b, k, n, strideB);
   const sums = checkMatrix("multiplyAdd", "c", c, m, n, strideC);
-  check(!overlap(left, sums) && !overlap(right, sums), "multiplyAdd", "c", "not overlap a or b", c);
+  check(!matricesOverlap(left, sums) && !matricesOverlap(right, sums), "multiplyAdd", "c", "not overlap a or b", c);
   checkFinite("multiplyAdd", "a", left);
   checkFinite("multiplyAdd", "b", right);
   for (let i = 0; i < m; i++) {
@@ -104,14 +112,6 @@ function columnNorms(x: Float32Array, rows: number, columns: number): Float32Arr
   return Float32Array.from(sums, Math.sqrt);
 }
 
-/** A matrix in an array, rows `stride` elements apart. */
-interface Matrix {
-  readonly x: Float32Array;
-  readonly rows: number;
-  readonly columns: number;
-  readonly stride: number;
-}
-
 function checkMatrix(
   operation: string,
   argument: string,
@@ -119,34 +119,20 @@ function checkMatrix(
   rows: number,
   columns: number,
   stride = columns,
-): Matrix {
+): MatrixView {
   checkCount(operation, `rows of ${argument}`, rows);
   checkCount(operation, `columns of ${argument}`, columns);
   checkCount(operation, `row stride of ${argument}`, stride, columns);
   const matrix = { x, rows, columns, stride };
-  checkArray(operation, argument, x, Float32Array, extentOf(matrix));
+  checkArray(operation, argument, x, Float32Array, matrixExtent(matrix));
   return matrix;
 }
 
-/** One past the last element. */
-function extentOf({ rows, columns, stride }: Matrix): number {
-  return rows === 0 || columns === 0 ? 0 : (rows - 1) * stride + columns;
-}
-
-function overlap(a: Matrix, b: Matrix): boolean {
-  if (a.x.buffer !== b.x.buffer) return false;
-  return a.x.byteOffset < b.x.byteOffset + 4 * extentOf(b) && b.x.byteOffset < a.x.byteOffset + 4 * extentOf(a);
-}
-
-function checkFinite(operation: string, argument: string, { x, rows, columns, stride }: Matrix): void {
+function checkFinite(operation: string, argument: string, matrix: MatrixView): void {
+  const { x, rows, columns, stride } = matrix;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
-      const value = x[row * stride + column];
-      if (Number.isFinite(value)) continue;
-      throw new WinnowError(
-        "ERR_NON_FINITE",
-        `Cannot run ${operation}: ${argument} must hold finite numbers, got ${value} in row ${row}, column ${column}.`,
-      );
+      if (!Number.isFinite(x[row * stride + column])) throw nonFiniteEntry(operation, argument, matrix, row, column);
     }
   }
 }

@@ -1,26 +1,27 @@
-import { type LinearAlgebra, type MultiplyTask, WinnowError } from "@winnow/core";
+import {
+  type LinearAlgebra,
+  type MatrixView,
+  type MultiplyTask,
+  matricesOverlap,
+  matrixExtent,
+  nonFiniteEntry,
+} from "@winnow/core";
 import type { NativeKernels } from "../addon.js";
 import { check, checkArray, checkFinite, checkInteger } from "../check.js";
 
-/** A matrix in an array, rows `stride` elements apart. */
-interface Matrix {
-  readonly x: Float32Array;
-  readonly rows: number;
-  readonly columns: number;
-  readonly stride: number;
-}
-
 export function algebraOperations(kernels: NativeKernels): LinearAlgebra {
-  const requireFinite = (operation: string, argument: string, matrix: Matrix): void => {
+  const requireFinite = (operation: string, argument: string, matrix: MatrixView): void => {
     const place = kernels.firstNonFinite(matrix);
-    if (place >= 0) throw nonFinite(operation, argument, matrix, place);
+    if (place < 0) return;
+    const { columns } = matrix;
+    throw nonFiniteEntry(operation, argument, matrix, Math.floor(place / columns), place % columns);
   };
 
   return {
     accumulateGram(x, rows, width, gram) {
       const matrix = checkMatrix("accumulateGram", "x", x, rows, width);
       const sums = checkMatrix("accumulateGram", "gram", gram, width, width);
-      check(!overlap(matrix, sums), "accumulateGram", "gram", "not overlap x", gram);
+      check(!matricesOverlap(matrix, sums), "accumulateGram", "gram", "not overlap x", gram);
       requireFinite("accumulateGram", "x", matrix);
       kernels.accumulateGram({ x, rows, width, gram });
     },
@@ -60,13 +61,16 @@ export function algebraOperations(kernels: NativeKernels): LinearAlgebra {
   };
 }
 
-function checkMultiply({ m, n, k, alpha, a, strideA, b, strideB, c, strideC }: MultiplyTask): { a: Matrix; b: Matrix } {
+function checkMultiply({ m, n, k, alpha, a, strideA, b, strideB, c, strideC }: MultiplyTask): {
+  a: MatrixView;
+  b: MatrixView;
+} {
   for (const [name, size] of Object.entries({ m, n, k })) checkInteger("multiplyAdd", name, size);
   check(Number.isFinite(Math.fround(alpha)), "multiplyAdd", "alpha", "be a finite float32", alpha);
   const left = checkMatrix("multiplyAdd", "a", a, m, k, strideA);
   const right = checkMatrix("multiplyAdd", "b", b, k, n, strideB);
   const sums = checkMatrix("multiplyAdd", "c", c, m, n, strideC);
-  check(!overlap(left, sums) && !overlap(right, sums), "multiplyAdd", "c", "not overlap a or b", c);
+  check(!matricesOverlap(left, sums) && !matricesOverlap(right, sums), "multiplyAdd", "c", "not overlap a or b", c);
   return { a: left, b: right };
 }
 
@@ -77,29 +81,11 @@ function checkMatrix(
   rows: number,
   columns: number,
   stride = columns,
-): Matrix {
+): MatrixView {
   checkInteger(operation, `rows of ${argument}`, rows);
   checkInteger(operation, `columns of ${argument}`, columns);
   checkInteger(operation, `row stride of ${argument}`, stride, columns);
   const matrix = { x, rows, columns, stride };
-  checkArray(operation, argument, x, Float32Array, extentOf(matrix));
+  checkArray(operation, argument, x, Float32Array, matrixExtent(matrix));
   return matrix;
-}
-
-/** One past the last element. */
-function extentOf({ rows, columns, stride }: Matrix): number {
-  return rows === 0 || columns === 0 ? 0 : (rows - 1) * stride + columns;
-}
-
-function overlap(a: Matrix, b: Matrix): boolean {
-  if (a.x.buffer !== b.x.buffer) return false;
-  return a.x.byteOffset < b.x.byteOffset + 4 * extentOf(b) && b.x.byteOffset < a.x.byteOffset + 4 * extentOf(a);
-}
-
-function nonFinite(operation: string, argument: string, { x, columns, stride }: Matrix, place: number): WinnowError {
-  const [row, column] = [Math.floor(place / columns), place % columns];
-  return new WinnowError(
-    "ERR_NON_FINITE",
-    `Cannot run ${operation}: ${argument} must hold finite numbers, got ${x[row * stride + column]} in row ${row}, column ${column}.`,
-  );
 }
