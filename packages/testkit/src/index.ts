@@ -1,4 +1,5 @@
 export * from "./fixtures.js";
+export * from "./mask-combinations.js";
 export * from "./masks.js";
 export * from "./operations-conformance.js";
 export * from "./plugin-conformance/describe-plugin.js";

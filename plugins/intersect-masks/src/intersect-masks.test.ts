@@ -1,89 +1,15 @@
-import {
-  type InnerPlugins,
-  keeps,
-  lowerMask,
-  type Mask,
-  type Masker,
-  type MaskerContext,
-  type PluginReference,
-  validateMask,
-} from "@winnow/core";
+import type { Mask } from "@winnow/core";
+import { bandOf, combineMasks, type InnerMasks, innerMasks, innerPairs, type MaskName, pairsOf } from "@winnow/testkit";
 import { describe, expect, it } from "vitest";
 import plugin from "./index.js";
 
-const model = { layers: 2, queryHeads: 3, kvHeads: 1, headDim: 4, contextLength: 512 };
-
-/** Key blocks drawn with a fixed seed, the diagonal among them. */
-function blocks(blockSize: number, seed: number): (n: number) => Mask {
-  return (n) => {
-    const count = Math.ceil(n / blockSize);
-    const bits = new Uint8Array(count * count);
-    for (let a = 0; a < count; a++)
-      for (let b = 0; b <= a; b++) bits[a * count + b] = Number(a === b || ((a * 31 + b * 17 + seed) * 7919) % 5 < 2);
-    return { form: "blocks", blockSize, bits };
-  };
-}
-
-const band =
-  (sinkTokens: number, recentTokens: number) =>
-  (n: number): Mask => ({ form: "band", sinkTokens, recentTokens, denseFromRow: n });
-
-const slashes = (n: number): Mask => ({
-  form: "vertical-slash",
-  columns: Int32Array.of(0, 5).filter((j) => j < n),
-  slashes: Int32Array.of(70, 3, 0).filter((offset) => offset < n),
-  exact: false,
-});
-
-const dense = (): Mask => ({ form: "dense" });
-
-/** Inner maskers by name: one mask for all heads, or one per head. */
-const masks: Record<string, readonly ((n: number) => Mask)[]> = {
-  blocks64: [blocks(64, 1)],
-  blocks16: [blocks(16, 2)],
-  odd: [blocks(7, 3)],
-  band: [band(2, 9)],
-  wide: [band(0, 70)],
-  slashes: [slashes],
-  dense: [dense],
-  perHead: [blocks(32, 4), band(1, 1), dense],
-};
-
-const plugins = {
-  masker({ plugin: name, options }): Masker {
-    if (name === "intersect-masks") return plugin.create(plugin.options.parse(options), model, plugins);
-    return { plan: ({ q }) => masks[name].map((mask) => mask(q.length)) };
-  },
-} as InnerPlugins;
-
-/** Names become references, lists of them a nested intersect-masks. */
-const reference = (name: unknown): PluginReference =>
-  typeof name === "string"
-    ? { plugin: name, options: {} }
-    : { plugin: "intersect-masks", options: { of: (name as unknown[]).map(reference) } };
-
-function plan(names: readonly unknown[], n: number): readonly Mask[] {
-  const of = names.map(reference);
-  const context = { model, layer: 0, heads: { start: 0, end: 3 }, q: { length: n } } as unknown as MaskerContext;
-  const planned = plugin.create(plugin.options.parse({ of }), model, plugins).plan(context);
-  for (const mask of planned) validateMask(mask, n);
-  return planned;
-}
-
-/** Pairs that the kernels compute of a mask, as an explicit set. */
-function pairsOf(mask: Mask, n: number): Set<number> {
-  const lowered = lowerMask(mask, n);
-  const pairs = new Set<number>();
-  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) if (keeps(lowered, i, j, n)) pairs.add(i * n + j);
-  return pairs;
-}
-
-const innerPairs = (name: string, head: number, n: number) => pairsOf((masks[name][head] ?? masks[name][0])(n), n);
+const masks: InnerMasks = { ...innerMasks };
+const plan = (names: readonly MaskName[], n: number) => combineMasks(plugin, masks, names, n);
 
 const ascending = (pairs: Iterable<number>) => [...pairs].sort((a, b) => a - b);
 
 function intersection(names: readonly string[], head: number, n: number): Set<number> {
-  const sets = names.map((name) => innerPairs(name, head, n));
+  const sets = names.map((name) => innerPairs(masks, name, head, n));
   const pairs = new Set<number>();
   for (let i = 0; i < n; i++)
     for (let j = 0; j <= i; j++) if (i === j || sets.every((set) => set.has(i * n + j))) pairs.add(i * n + j);
@@ -131,7 +57,7 @@ describe("intersect-masks", () => {
   });
 
   it("intersect-masks fails with what to do where more than eight bands come together", () => {
-    for (let t = 0; t < 9; t++) masks[`band${t}`] = [band(t, 70 + t)];
+    for (let t = 0; t < 9; t++) masks[`band${t}`] = [bandOf(t, 70 + t)];
     const names = Array.from({ length: 9 }, (_, t) => `band${t}`);
     expect(() => plan([names.slice(0, 3), names.slice(3)], 150)).toThrow("Combine fewer sliding windows");
   });

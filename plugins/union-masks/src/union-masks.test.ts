@@ -1,89 +1,14 @@
-import {
-  type InnerPlugins,
-  keeps,
-  lowerMask,
-  type Mask,
-  type Masker,
-  type MaskerContext,
-  type PluginReference,
-  validateMask,
-} from "@winnow/core";
+import { combineMasks, innerMasks, innerPairs, type MaskName, pairsOf } from "@winnow/testkit";
 import { describe, expect, it } from "vitest";
 import plugin from "./index.js";
 
-const model = { layers: 2, queryHeads: 3, kvHeads: 1, headDim: 4, contextLength: 512 };
-
-/** Key blocks drawn with a fixed seed, the diagonal among them. */
-function blocks(blockSize: number, seed: number): (n: number) => Mask {
-  return (n) => {
-    const count = Math.ceil(n / blockSize);
-    const bits = new Uint8Array(count * count);
-    for (let a = 0; a < count; a++)
-      for (let b = 0; b <= a; b++) bits[a * count + b] = Number(a === b || ((a * 31 + b * 17 + seed) * 7919) % 5 < 2);
-    return { form: "blocks", blockSize, bits };
-  };
-}
-
-const band =
-  (sinkTokens: number, recentTokens: number) =>
-  (n: number): Mask => ({ form: "band", sinkTokens, recentTokens, denseFromRow: n });
-
-const slashes = (n: number): Mask => ({
-  form: "vertical-slash",
-  columns: Int32Array.of(0, 5).filter((j) => j < n),
-  slashes: Int32Array.of(70, 3, 0).filter((offset) => offset < n),
-  exact: false,
-});
-
-const dense = (): Mask => ({ form: "dense" });
-
-/** Inner maskers by name: one mask for all heads, or one per head. */
-const masks: Record<string, readonly ((n: number) => Mask)[]> = {
-  blocks64: [blocks(64, 1)],
-  blocks16: [blocks(16, 2)],
-  odd: [blocks(7, 3)],
-  band: [band(2, 9)],
-  wide: [band(0, 70)],
-  slashes: [slashes],
-  dense: [dense],
-  perHead: [blocks(32, 4), band(1, 1), dense],
-};
-
-const plugins = {
-  masker({ plugin: name, options }): Masker {
-    if (name === "union-masks") return plugin.create(plugin.options.parse(options), model, plugins);
-    return { plan: ({ q }) => masks[name].map((mask) => mask(q.length)) };
-  },
-} as InnerPlugins;
-
-/** Names become references, lists of them a nested union-masks. */
-const reference = (name: unknown): PluginReference =>
-  typeof name === "string"
-    ? { plugin: name, options: {} }
-    : { plugin: "union-masks", options: { of: (name as unknown[]).map(reference) } };
-
-function plan(names: readonly unknown[], n: number): readonly Mask[] {
-  const of = names.map(reference);
-  const context = { model, layer: 0, heads: { start: 0, end: 3 }, q: { length: n } } as unknown as MaskerContext;
-  const planned = plugin.create(plugin.options.parse({ of }), model, plugins).plan(context);
-  for (const mask of planned) validateMask(mask, n);
-  return planned;
-}
-
-/** Pairs that the kernels compute of a mask, as an explicit set. */
-function pairsOf(mask: Mask, n: number): Set<number> {
-  const lowered = lowerMask(mask, n);
-  const pairs = new Set<number>();
-  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) if (keeps(lowered, i, j, n)) pairs.add(i * n + j);
-  return pairs;
-}
-
-const innerPairs = (name: string, head: number, n: number) => pairsOf((masks[name][head] ?? masks[name][0])(n), n);
+const masks = innerMasks;
+const plan = (names: readonly MaskName[], n: number) => combineMasks(plugin, masks, names, n);
 
 const ascending = (pairs: Iterable<number>) => [...pairs].sort((a, b) => a - b);
 
 function union(names: readonly string[], head: number, n: number): Set<number> {
-  return new Set(names.flatMap((name) => [...innerPairs(name, head, n)]));
+  return new Set(names.flatMap((name) => [...innerPairs(masks, name, head, n)]));
 }
 
 describe("union-masks", () => {
@@ -145,6 +70,7 @@ describe("union-masks", () => {
 
   it("union-masks says so where a host makes no inner plugins", () => {
     const options = plugin.options.parse({ of: [{ plugin: "a" }, { plugin: "b" }] });
+    const model = { layers: 2, queryHeads: 3, kvHeads: 1, headDim: 4, contextLength: 512 };
     expect(() => plugin.create(options, model)).toThrow("create was called without its third argument");
   });
 });
