@@ -176,7 +176,7 @@ function openEngine(
   { signal }: BenchHooks,
   sets: readonly string[] = [],
 ): Promise<Engine> {
-  return createEngine(readConfig(options.config, [...engineSets(options), ...sets]), { signal });
+  return createEngine(readConfig(options.config, [...engineSets(options), ...sets]), { signal, onNotice: notice });
 }
 
 function engineSets({ threads = 2, ...options }: EngineBenchOptions): string[] {

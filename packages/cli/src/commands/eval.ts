@@ -39,7 +39,7 @@ export async function evalPerplexityCommand(
   const settings = settingsOf(given);
   const progress = startProgress("perplexity");
   try {
-    await using engine = await createEngine(config, { signal, onProgress: progress.update });
+    await using engine = await createEngine(config, { signal, onProgress: progress.update, onNotice: notice });
     const result = await measurePerplexity(engine, settings, {
       dense: dense === true,
       signal,

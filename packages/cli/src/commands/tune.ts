@@ -26,7 +26,7 @@ export async function tuneCommand(
   const config = readConfig(file, setsOf(options));
   const progress = startProgress(`tune ${plugin}`);
   try {
-    await using engine = await createEngine(config, { signal, alsoLoad: [plugin] });
+    await using engine = await createEngine(config, { signal, alsoLoad: [plugin], onNotice: notice });
     if (!engine.plan.plugins.some(({ id }) => id === plugin))
       throw new WinnowError("ERR_PLUGIN_UNKNOWN", `Plugin "${plugin}" is not installed.`);
     const prompts = await calibrationPrompts(engine, options, signal);

@@ -105,7 +105,7 @@ class QualityRun {
   }
 
   async #numbersOf(cell: QualityCell): Promise<Pick<QualityResult, "perplexity" | "needlesFound" | "weightBytesRead">> {
-    const config: PipelineInput = { model: this.#options.model, weights: cell.weights };
+    const config: PipelineInput = { model: this.#options.model, weights: cell.weights, calibration: { cache: false } };
     const hooks = (from: number, to: number) => this.#hooks(cell, from, to);
     await using engine = await createEngine(config, { sets: this.#options.sets, ...hooks(0, 0.5) });
     const perplexity = await this.#perplexity(engine, cell, hooks(0.5, 0.75));
