@@ -31,6 +31,7 @@ export interface KvPruner<State = unknown> {
   compress?(context: CompressContext, state: State): CompressedTokens | undefined;
 }
 
+/** All of it is read-only. Tensors hold until the hook returns: their memory is used again, so copy what must stay. */
 export interface PrefillEndContext {
   readonly model: ModelShape;
   readonly layer: number;
@@ -43,6 +44,7 @@ export interface PrefillEndContext {
   readonly primitives: Operations;
 }
 
+/** All of it is read-only: `k` is the cache itself, and writing into it changes the answer. */
 export interface DecodeContext {
   readonly model: ModelShape;
   readonly layer: number;

@@ -14,6 +14,7 @@ export interface Masker {
   plan(context: MaskerContext): readonly Mask[];
 }
 
+/** All of it is read-only. Tensors hold until `plan` returns: their memory is used again, so copy what must stay. */
 export interface MaskerContext {
   readonly model: ModelShape;
   readonly layer: number;

@@ -57,7 +57,13 @@ describe("parseConfig", () => {
       },
       weightFormat: "auto",
       plugins: [],
-      limits: { pluginCallSeconds: 60, sparsifySeconds: 3600, workerMemoryMegabytes: 4096 },
+      limits: {
+        pluginCallSeconds: 60,
+        sparsifySeconds: 3600,
+        tuneSeconds: 43_200,
+        pluginCallMegabytes: "auto",
+        workerMemoryMegabytes: 4096,
+      },
       steps: [],
       output: { receipt: "runs/receipt.json" },
     });

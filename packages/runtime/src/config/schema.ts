@@ -83,6 +83,26 @@ const limitsSchema = z.strictObject({
       "The same for one matrix given to a weight sparsifier, which may take minutes where the matrix is large; 0: no limit.",
     unit: "seconds",
   }),
+  tuneSeconds: option(z.number().min(0).max(604_800).default(43_200), {
+    description: "The same for a whole search of winnow tune, which runs the model many times; 0: no limit.",
+    unit: "seconds",
+  }),
+  pluginCallMegabytes: option(
+    z
+      .union([
+        z.literal("auto"),
+        z
+          .int()
+          .min(0)
+          .max(1 << 24),
+      ])
+      .default("auto"),
+    {
+      description:
+        "Memory that the process may grow by while a call of a plugin runs, typed arrays included; auto: three quarters of what is free when the call begins; 0: no limit.",
+      unit: "megabytes",
+    },
+  ),
   workerMemoryMegabytes: option(
     z
       .int()
@@ -91,7 +111,7 @@ const limitsSchema = z.strictObject({
       .default(4096),
     {
       description:
-        "JavaScript objects of one worker; a plugin that makes more fails. Weights, caches and typed arrays do not count.",
+        "JavaScript objects of one worker; a plugin that makes more fails. Weights, caches and typed arrays do not count; see pluginCallMegabytes.",
       unit: "megabytes",
     },
   ),

@@ -1,5 +1,6 @@
 import { type ErrorCode, WinnowError } from "@winnow/core";
 import type { z } from "zod";
+import { enterCall, leaveCall } from "../registry/plugin-calls.js";
 import { expectedOf } from "./expected.js";
 import { given, shorten } from "./given.js";
 import { didYouMean } from "./nearest.js";
@@ -102,6 +103,7 @@ export function validatePluginOptions(
   value: unknown,
   at: CheckedAt & { plugin: string },
 ): Record<string, unknown> {
+  enterCall(at.plugin, "options");
   try {
     return validate(schema, value, at) as Record<string, unknown>;
   } catch (cause) {
@@ -114,5 +116,7 @@ export function validatePluginOptions(
         cause,
       },
     );
+  } finally {
+    leaveCall();
   }
 }

@@ -1,10 +1,8 @@
 import { ConfigDocument, configFromObject, readConfig } from "../config/config.js";
 import type { PipelineInput } from "../config/schema.js";
-import { makePlan, type PlanOptions } from "../plan/make-plan.js";
-import { readModelInfo } from "../plan/model-info.js";
+import type { PlanOptions } from "../plan/make-plan.js";
 import type { Plan } from "../plan/plan.js";
 import { pruneLoaded } from "../prune/in-memory.js";
-import { createEngineContainer, tokens } from "../registry/container.js";
 import { WorkerPool } from "../workers/main/pool.js";
 import type { LoadResult } from "../workers/messages.js";
 import { Engine } from "./engine.js";
@@ -27,11 +25,25 @@ export interface CreateEngineOptions extends RunHooks, PlanOptions {
   onNotice?(text: string): void;
 }
 
-/** Resolves a configuration without reading weights. Errors: `ERR_CONFIG_*`, `ERR_OPTION_*`, `ERR_PLAN_CONFLICT`, `ERR_PLUGIN_*`, `ERR_MODEL_*`, `ERR_KERNEL_UNSUPPORTED`. */
+/**
+ * Resolves a configuration without reading weights, in a worker of its own: planning runs code of plugins. Errors: `ERR_CONFIG_*`, `ERR_OPTION_*`, `ERR_PLAN_CONFLICT`, `ERR_PLUGIN_*`, `ERR_MODEL_*`, `ERR_KERNEL_UNSUPPORTED`; an aborted signal rejects with its reason.
+ */
 export async function createPlan(source: ConfigSource, options: CreateEngineOptions = {}): Promise<Plan> {
   const config = documentOf(source, options);
-  const registry = createEngineContainer(config, options.allowPlugins).resolve(tokens.registry);
-  return makePlan(config, readModelInfo(config.value.model), registry, options);
+  const pool = new WorkerPool(1, config.value.limits);
+  try {
+    return await planIn(pool, config, options);
+  } finally {
+    await pool.close();
+  }
+}
+
+/** {@link createPlan} in a pool that goes on to run the plan. */
+export function planIn(pool: WorkerPool, config: ConfigDocument, options: CreateEngineOptions): Promise<Plan> {
+  const { allowPlugins = [], alsoLoad = [], signal } = options;
+  const { placed, folder, file } = config;
+  const source = { placed, folder, ...(file !== undefined && { file }) };
+  return pool.run<Plan>({ type: "plan", config: source, allowPlugins, alsoLoad }, signal && { signal });
 }
 
 /**
@@ -44,9 +56,9 @@ export async function createPlan(source: ConfigSource, options: CreateEngineOpti
  */
 export async function createEngine(source: ConfigSource, options: CreateEngineOptions = {}): Promise<Engine> {
   const config = documentOf(source, options);
-  const plan = await createPlan(config, options);
-  const pool = new WorkerPool(plan.workers, config.value.limits);
+  const pool = new WorkerPool(config.value.workers, config.value.limits);
   try {
+    const plan = await planIn(pool, config, options);
     const loaded = await pool.run<LoadResult>(
       { type: "load", plan },
       {

@@ -1,6 +1,6 @@
-import { createEngine, type Engine } from "@winnow/runtime";
+import { createEngine, type Engine, type PipelineInput } from "@winnow/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { modelFolder, someIds, withFolder, writePlugin } from "../../test-support/engines.js";
+import { modelFolder, someIds, withEngine, withFolder, writePlugin } from "../../test-support/engines.js";
 
 describe("Engine.tune", () => {
   let engine: Engine;
@@ -44,17 +44,57 @@ describe("Engine.tune", () => {
     expect((await engine.encode("a")).length).toBeGreaterThan(0);
   });
 
-  test("blames a search that throws by the plugin's name", () =>
+  const bad: [what: string, run: string, limits: PipelineInput["limits"], code: string, message: RegExp][] = [
+    ["throws", `throw new Error("boom");`, {}, "ERR_PLUGIN_FAILED", /"bad-search" failed in tune: boom/],
+    [
+      "loops for ever",
+      "for (;;);",
+      { tuneSeconds: 1, pluginCallSeconds: 0 },
+      "ERR_PLUGIN_FAILED",
+      /"bad-search" failed in tune: it ran for more than 1 seconds.*limits\.tuneSeconds/,
+    ],
+    [
+      "asks for one dense run after another",
+      "for (;;) await context.prefill(context.prompts[0], () => {});",
+      { tuneSeconds: 1, pluginCallSeconds: 0 },
+      "ERR_PLUGIN_FAILED",
+      /"bad-search" failed in tune: it ran for more than 1 seconds/,
+    ],
+    ["returns no result", "return 7;", {}, "ERR_PLUGIN_RESULT", /must return \{ options, files, report \}/],
+    [
+      "returns a function",
+      "return { options: { f() {} }, files: [], report: [] };",
+      {},
+      "ERR_PLUGIN_FAILED",
+      /failed in tune: .*could not be cloned/,
+    ],
+  ];
+  test.each(bad)("blames a search that %s, and the engine goes on", (_, run, limits, code, message) =>
     withFolder(async (folder) => {
       const search = `() => ({ createState: () => ({}) }),
-        tune: async () => ({ options: defineOptions({}), run: async () => { throw new Error("boom"); } })`;
+        tune: async () => ({ options: defineOptions({}), run: async (context) => { ${run} } })`;
       const plugins = [writePlugin(folder, "bad-search", "kv-pruner", search)];
-      const other = await createEngine({ model: modelFolder, plugins, decode: { kvPruner: "bad-search" } });
-      await expect(other.tune("bad-search", {}, prompts)).rejects.toMatchObject({
-        code: "ERR_PLUGIN_FAILED",
-        plugin: "bad-search",
-        message: expect.stringContaining("boom"),
+      await withEngine({ plugins, decode: { kvPruner: "bad-search" }, limits }, async (other) => {
+        await expect(other.tune("bad-search", {}, prompts)).rejects.toMatchObject({
+          code,
+          plugin: "bad-search",
+          message: expect.stringMatching(message),
+        });
+        expect((await other.encode("a")).length).toBeGreaterThan(0);
       });
-      await other.close();
+    }),
+  );
+
+  test("a search may take longer than a call of a plugin", () =>
+    withFolder(async (folder) => {
+      const run =
+        "const end = Date.now() + 1500; while (Date.now() < end); return { options: {}, files: [], report: [] };";
+      const search = `() => ({ createState: () => ({}) }),
+        tune: async () => ({ options: defineOptions({}), run: async () => { ${run} } })`;
+      const plugins = [writePlugin(folder, "slow-search", "kv-pruner", search)];
+      const limits = { pluginCallSeconds: 1 };
+      await withEngine({ plugins, decode: { kvPruner: "slow-search" }, limits }, async (other) => {
+        expect(await other.tune("slow-search", {}, prompts)).toEqual({ options: {}, files: [], report: [] });
+      });
     }));
 });

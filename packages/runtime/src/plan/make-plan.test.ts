@@ -3,9 +3,10 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createReference } from "@winnow/kernels-reference";
 import { loadWeights, openModelFolder, readModelConfig } from "@winnow/models";
+// Workers start from the built package.
+import { createPlan } from "@winnow/runtime";
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../config/config.js";
-import { createPlan } from "../engine/create-engine.js";
 import { builtInKernelPackages } from "../registry/kernel-packages.js";
 import { PluginRegistry } from "../registry/registry.js";
 import { errorText, manifest, pluginModule, tempFolder } from "../testing/temp-packages.js";

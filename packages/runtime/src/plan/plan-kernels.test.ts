@@ -217,7 +217,11 @@ describe("planKernels: kernel plugins", () => {
       "...(() => { throw new Error('no licence'); })()",
       'Plugin "odd" failed in create: no licence',
     ],
-    ["creates another id", 'id: "other"', 'Plugin "odd" must create a kernel package of the same id, got "other"'],
+    [
+      "creates another id",
+      'id: "other"',
+      '"odd" failed in create: it must create a kernel package of the same id, got "other"',
+    ],
     ["throws in available", `available() { throw new Error('oops'); }, ${linearOnly}`, "failed in available: oops"],
   ])("planKernels blames a kernel plugin that %s", async (_, fields, expected) => {
     const modules = [kernelPlugin("odd", fields)];

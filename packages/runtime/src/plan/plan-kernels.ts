@@ -8,7 +8,6 @@ import {
 } from "@winnow/core";
 import type { ConfigDocument } from "../config/config.js";
 import { didYouMean } from "../config/nearest.js";
-import { guardPlugin } from "../registry/guard-plugin.js";
 import { builtInKernelPackages, type KernelPlugins, loadKernelPackage } from "../registry/kernel-packages.js";
 import type { NotChosenKernel, PlannedFallback, PlannedKernels } from "./plan.js";
 
@@ -47,9 +46,9 @@ export async function planKernels(
   const pluginIds = plugins.modules.map(({ id }) => id);
   const isAsked = (id: string) => choices.includes(id) || (choices.includes("auto") && plugins.listed.includes(id));
   const loadedIds = pluginIds.filter(isAsked);
-  const packages = await Promise.all(
-    [...builtInKernelPackages, ...loadedIds].map((id) => loadKernelPackage(id, plugins)),
-  );
+  const packages: KernelPackage[] = [];
+  // One after another: imports that overlap could not be told apart by who watches them.
+  for (const id of [...builtInKernelPackages, ...loadedIds]) packages.push(await loadKernelPackage(id, plugins));
   packages.sort((a, b) => b.priority - a.priority);
   const inAuto = [...builtInKernelPackages, ...plugins.listed];
   const planner = new KernelPlanner(document, needs, packages, [...builtInKernelPackages, ...pluginIds], inAuto);
@@ -175,6 +174,6 @@ class KernelPlanner {
 
 /** Why a package cannot run on this machine, or undefined. */
 function unavailable(candidate: KernelPackage): string | undefined {
-  const status = guardPlugin(candidate.id, "available", () => candidate.available());
+  const status = candidate.available();
   return status.available ? undefined : status.reason;
 }

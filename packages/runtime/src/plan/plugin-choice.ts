@@ -4,8 +4,10 @@ import {
   listOptions,
   type ModelShape,
   type OptionEntry,
+  type OptionProblem,
   type PluginDefinition,
   type PluginKind,
+  WinnowError,
 } from "@winnow/core";
 import { type ConfigDocument, validateOptions } from "../config/config.js";
 import { type ConfigPath, valueAt } from "../config/path.js";
@@ -66,7 +68,7 @@ export async function choosePlugin(
   const plugin = await resolvePlugin(document, registry, slot, reference, namePath);
   const definition = await atPlace(document, namePath, () => registry.load(plugin.id));
   const given = { ...optionsAt(document, ownPath), ...optionsAt(document, optionsPath) };
-  const entries = listOptions(definition.options);
+  const entries = guardPlugin(plugin.id, "options", () => listOptions(definition.options));
   const checked = validateOptions(definition.options, given, { document, path: optionsPath, plugin: plugin.id });
   const withPaths = resolvePaths(checked, entries, document.folder);
   const { options, inner } = await chooseInner(
@@ -94,9 +96,12 @@ async function chooseInner(
   { definition, options, ownPath, optionsPath }: OuterOptions,
   shape: ModelShape,
 ): Promise<Pick<PluginChoice, "options" | "inner">> {
-  const resolved = structuredClone(options) as Record<string, unknown>;
+  const { resolved, references } = guardPlugin(definition.id, "options", () => ({
+    resolved: structuredClone(options) as Record<string, unknown>,
+    references: findPluginReferences(definition.options, options),
+  }));
   const inner: PluginChoice[] = [];
-  for (const { path, kinds } of findPluginReferences(definition.options, options)) {
+  for (const { path, kinds } of references) {
     // Options of an override take the place of the entry's own one by one.
     const isOverridden = valueAt(document.value, [...optionsPath, path[0]]) !== undefined;
     const slot = { path: [...(isOverridden ? optionsPath : ownPath), ...path], key: "plugin", kinds } as const;
@@ -147,9 +152,20 @@ function refuseProblems(
   shape: ModelShape,
   optionsPath: ConfigPath,
 ): void {
-  const problems = guardPlugin(definition.id, "check", () => definition.check?.(deepFreeze(options) as never, shape));
-  const problem = problems?.[0];
+  const problem = guardPlugin(definition.id, "check", () =>
+    firstProblem(definition.check?.(deepFreeze(options) as never, shape)),
+  );
   if (problem) throw document.fail([...optionsPath, ...problem.path], "ERR_PLAN_CONFLICT", problem.message);
+}
+
+/** A copy, so that nothing of the plugin is looked at later. */
+function firstProblem(problems: readonly OptionProblem[] = []): OptionProblem | undefined {
+  if (!Array.isArray(problems))
+    throw new WinnowError("ERR_PLUGIN_RESULT", `check must return a list of problems, got ${typeof problems}.`);
+  if (problems.length === 0) return undefined;
+  const { path, message } = problems[0] ?? {};
+  if (Array.isArray(path) && typeof message === "string") return { path: [...path], message };
+  throw new WinnowError("ERR_PLUGIN_RESULT", "check must return problems of the form { path, message }.");
 }
 
 function provenanceOf(

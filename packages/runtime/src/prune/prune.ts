@@ -2,9 +2,9 @@ import { existsSync, readdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { WinnowError } from "@winnow/core";
 import { layerSpec, openModelFolder, readModelConfig, writeModel } from "@winnow/models";
-import { type ConfigSource, type CreateEngineOptions, createPlan, documentOf } from "../engine/create-engine.js";
+import { type ConfigSource, type CreateEngineOptions, documentOf, planIn } from "../engine/create-engine.js";
 import type { Plan } from "../plan/plan.js";
-import { loadKernelPackage } from "../registry/kernel-packages.js";
+import { builtInKernelPackages, loadKernelPackage } from "../registry/kernel-packages.js";
 import { WorkerPool } from "../workers/main/pool.js";
 import type { PruneJob } from "./job.js";
 import { changesWeights } from "./matrices.js";
@@ -56,15 +56,15 @@ export async function prune(source: ConfigSource, options: PruneOptions): Promis
   const started = performance.now();
   const { out, form = "plain", overwrite = false } = options;
   const config = documentOf(source, options);
-  const plan = await createPlan(config, options);
-  if (!changesWeights(plan, form)) {
-    const wanted =
-      form === "plain" ? "name at least one sparsifier" : "name at least one sparsifier, or set weightFormat";
-    throw config.fail(["weights"], "ERR_OPTION_MISSING", `must ${wanted}: there is nothing to prune`);
-  }
-  checkOut(out, overwrite);
-  const pool = new WorkerPool(plan.workers, config.value.limits);
+  const pool = new WorkerPool(config.value.workers, config.value.limits);
   try {
+    const plan = await planIn(pool, config, options);
+    if (!changesWeights(plan, form)) {
+      const wanted =
+        form === "plain" ? "name at least one sparsifier" : "name at least one sparsifier, or set weightFormat";
+      throw config.fail(["weights"], "ERR_OPTION_MISSING", `must ${wanted}: there is nothing to prune`);
+    }
+    checkOut(out, overwrite);
     const onProgress = (share: number, label: string) => options.onProgress?.(share * (1 - WRITE_SHARE), label);
     const hooks = { ...(options.signal && { signal: options.signal }), onProgress };
     const done = await pruneInto({ pool, plan, hooks }, { ...options, form, overwrite });
@@ -146,8 +146,9 @@ async function write(
   }
 }
 
-async function loadLinearKernels({ kernels, plugins, model }: Plan) {
-  const id = kernels.assignment.linear;
-  const kernelPackage = await loadKernelPackage(id, { modules: plugins, shape: model.shape });
+/** What decodes matrices; code of kernel plugins runs in workers only, and all packages give the same numbers. */
+async function loadLinearKernels({ kernels }: Plan) {
+  const assigned = kernels.assignment.linear;
+  const kernelPackage = await loadKernelPackage(builtInKernelPackages.includes(assigned) ? assigned : "reference");
   return kernelPackage.load({ threads: 1, isa: kernels.isa });
 }

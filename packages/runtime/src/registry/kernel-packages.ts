@@ -1,4 +1,4 @@
-import type { KernelPackage, ModelShape, PluginDefinition } from "@winnow/core";
+import type { KernelDescriptor, KernelPackage, ModelShape, PluginDefinition } from "@winnow/core";
 import { WinnowError } from "@winnow/core";
 import { didYouMean } from "../config/nearest.js";
 import type { PluginModule } from "../plan/plan.js";
@@ -39,7 +39,7 @@ export async function loadKernelPackage(id: string, plugins?: KernelPlugins): Pr
 }
 
 async function kernelDefinition({ id, url }: PluginModule): Promise<PluginDefinition<"kernel">> {
-  const definition = (await importPlugins(url)).find((candidate) => candidate.id === id);
+  const definition = (await importPlugins(url, id)).find((candidate) => candidate.id === id);
   if (definition?.kind === "kernel") return definition as PluginDefinition<"kernel">;
   throw new WinnowError(
     "ERR_PLUGIN_INVALID",
@@ -50,11 +50,40 @@ async function kernelDefinition({ id, url }: PluginModule): Promise<PluginDefini
 
 function makeKernels({ id }: PluginModule, definition: PluginDefinition<"kernel">, shape: ModelShape): KernelPackage {
   const options = guardPlugin(id, "options", () => definition.options.parse({}));
-  const kernels = guardPlugin(id, "create", () => definition.create(deepFreeze(options), shape));
-  if (kernels?.id === id && Array.isArray(kernels.kernels)) return kernels;
-  throw new WinnowError(
-    "ERR_PLUGIN_RESULT",
-    `Plugin "${id}" must create a kernel package of the same id, got ${JSON.stringify(kernels?.id) ?? "none"}. Correct its create function.`,
-    { plugin: id },
-  );
+  return guardPlugin(id, "create", () => guarded(id, definition.create(deepFreeze(options), shape)));
+}
+
+/** The same package as a copy of its plain data and with guarded methods: what it declares is read once, and cannot change later. */
+function guarded(id: string, made: KernelPackage): KernelPackage {
+  if (made?.id !== id || !Array.isArray(made.kernels)) {
+    const got = JSON.stringify(made?.id) ?? "none";
+    throw resultError(`it must create a kernel package of the same id, got ${got}. Correct its create function`);
+  }
+  const { priority } = made;
+  if (!Number.isFinite(priority)) throw resultError(`its priority must be a number, got ${String(priority)}`);
+  return {
+    id,
+    priority,
+    kernels: made.kernels.map(descriptorOf),
+    available: () => guardPlugin(id, "available", () => availability(made.available())),
+    instructionSets: () => guardPlugin(id, "instructionSets", () => [...(made.instructionSets?.() ?? [])].map(String)),
+    load: (settings) => made.load(settings),
+  };
+}
+
+function descriptorOf(kernel: KernelDescriptor): KernelDescriptor {
+  const { operation, dtypes, formats } = kernel ?? {};
+  if (typeof operation !== "string" || !Array.isArray(dtypes))
+    throw resultError("each of its kernels must have an operation and a list of dtypes");
+  return { operation, dtypes: [...dtypes], ...(formats && { formats: [...formats] }) };
+}
+
+function availability(status: ReturnType<KernelPackage["available"]>): ReturnType<KernelPackage["available"]> {
+  if (status?.available === true) return { available: true };
+  if (status?.available === false) return { available: false, reason: String(status.reason) };
+  throw resultError(`it must return { available: true } or { available: false, reason }, got ${typeof status}`);
+}
+
+function resultError(problem: string): WinnowError {
+  return new WinnowError("ERR_PLUGIN_RESULT", `${problem}.`);
 }

@@ -1,11 +1,22 @@
 import { fileURLToPath } from "node:url";
 import { definePlugin, type PluginDefinition, WinnowError } from "@winnow/core";
+import { enterCall, leaveCall } from "./plugin-calls.js";
 
 /**
- * Plugins that a module default-exports: one definition or a list. Throws `ERR_PLUGIN_INVALID` with the import's own error as cause,
- * `ERR_PLUGIN_DUPLICATE` for a list that holds one id twice.
+ * Plugins that a module default-exports: one definition or a list. `plugin`, by default the module's path, is who is to blame for a module that does not
+ * end. Imports of one thread must not overlap. Throws `ERR_PLUGIN_INVALID` with the import's own error as cause, `ERR_PLUGIN_DUPLICATE` for a list that
+ * holds one id twice.
  */
-export async function importPlugins(url: string): Promise<readonly PluginDefinition[]> {
+export async function importPlugins(url: string, plugin = fileURLToPath(url)): Promise<readonly PluginDefinition[]> {
+  enterCall(plugin, "import");
+  try {
+    return await definitionsOf(url);
+  } finally {
+    leaveCall();
+  }
+}
+
+async function definitionsOf(url: string): Promise<readonly PluginDefinition[]> {
   const path = fileURLToPath(url);
   const { default: exported } = await importModule(url, path);
   const definitions = (Array.isArray(exported) ? exported : [exported]).map((value) => definitionOf(value, path));

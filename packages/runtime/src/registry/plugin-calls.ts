@@ -4,7 +4,7 @@
  * Calls deeper than `LEVELS` are not written.
  */
 const LEVELS = 8;
-const NAME_BYTES = 256;
+const NAME_BYTES = 1024;
 const NAMES = 4 * (1 + 2 * LEVELS);
 
 export interface RunningCall {

@@ -113,7 +113,7 @@ export class PluginRegistry {
   async #load(id: string): Promise<PluginDefinition> {
     const installed = this.find(id);
     if (!installed) throw await this.#unknown(id);
-    const definition = (await pluginsIn(installed.url)).find((candidate) => candidate.id === id);
+    const definition = (await pluginsIn(installed.url, id)).find((candidate) => candidate.id === id);
     if (definition?.kind === installed.kind) return definition;
     const found = definition ? `kind "${definition.kind}"` : "no such plugin";
     throw new WinnowError(
@@ -223,7 +223,7 @@ async function pluginsOfModule(path: string): Promise<InstalledPlugin[]> {
 }
 
 /** Loads the contracts with their schemas, which reading manifests does without. */
-async function pluginsIn(url: string): Promise<readonly PluginDefinition[]> {
+async function pluginsIn(url: string, plugin?: string): Promise<readonly PluginDefinition[]> {
   const { importPlugins } = await import("./load-plugin.js");
-  return importPlugins(url);
+  return importPlugins(url, plugin);
 }

@@ -1,8 +1,10 @@
 import type { MessagePort } from "node:worker_threads";
 import type { PlainError } from "@winnow/core";
+import type { PlacedValue } from "../config/place.js";
 import type { GenerationOptions } from "../engine/generation-options.js";
 import type { SamplerState, TokenProbability } from "../engine/sampler.js";
 import type { SequenceState } from "../engine/sequence.js";
+import type { PlanOptions } from "../plan/make-plan.js";
 import type { Plan } from "../plan/plan.js";
 import type { PruneStep } from "../prune/tasks.js";
 import type { DecodeStats, PrefillStats } from "../receipt/stats.js";
@@ -10,7 +12,16 @@ import type { LoadedModel } from "./loaded-model.js";
 import type { TextState } from "./worker/text-stream.js";
 
 /** What crosses to a worker: plain data and shared memory, never objects with code. */
-export type Task = LoadTask | OpenTask | EncodeTask | PrefillTask | DecodeTask | TuneTask | ScoreTask | PruneTask;
+export type Task =
+  | PlanTask
+  | LoadTask
+  | OpenTask
+  | EncodeTask
+  | PrefillTask
+  | DecodeTask
+  | TuneTask
+  | ScoreTask
+  | PruneTask;
 
 interface TaskBase {
   /** One element; set to 1 to stop. Shared. */
@@ -25,6 +36,19 @@ interface TaskBase {
 export interface EngineContext {
   readonly plan: Plan;
   readonly model: LoadedModel;
+}
+
+/** Makes a plan, which runs code of plugins: their modules, schemas and checks. */
+export interface PlanTask extends TaskBase, PlanOptions {
+  readonly type: "plan";
+  readonly config: {
+    readonly placed: PlacedValue;
+    readonly folder: string;
+    /** Absent for an object of a program. */
+    readonly file?: string;
+  };
+  /** Files and folders whose code the configuration may name by path. */
+  readonly allowPlugins: readonly string[];
 }
 
 /** Reads weights into shared memory, once per engine. */

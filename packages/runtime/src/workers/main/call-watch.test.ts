@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { announceCallsOn, createCallBoard, enterCall, leaveCall, runningCalls } from "../../registry/plugin-calls.js";
-import { watchCalls } from "./call-watch.js";
+import { type CallLimits, watchCalls } from "./call-watch.js";
 
 let board: SharedArrayBuffer;
 beforeEach(() => {
@@ -10,8 +10,12 @@ beforeEach(() => {
 
 const names = () => runningCalls(board).map(({ plugin, call }) => `${plugin} ${call}`);
 
-/** Any option will do. */
-const seconds = (limit: number) => ({ option: "pluginCallSeconds", seconds: limit });
+/** Any options will do. */
+const noGrowth = { option: "pluginCallMegabytes", value: 0 };
+const seconds = (value: number): CallLimits => ({
+  seconds: () => ({ option: "pluginCallSeconds", value }),
+  growth: noGrowth,
+});
 
 describe("runningCalls", () => {
   test("runningCalls names the calls that have begun and not ended, outermost first", () => {
@@ -40,8 +44,8 @@ describe("runningCalls", () => {
   });
 
   test("runningCalls cuts a name that is longer than its place", () => {
-    enterCall("p", "x".repeat(1000));
-    expect(names()).toEqual([`p ${"x".repeat(254)}`]);
+    enterCall("p", "x".repeat(2000));
+    expect(names()).toEqual([`p ${"x".repeat(1022)}`]);
   });
 });
 
@@ -61,7 +65,7 @@ describe("watchCalls", () => {
     expect(onExpired).not.toHaveBeenCalled();
     vi.advanceTimersByTime(20_000);
     expect(onExpired).toHaveBeenCalledTimes(1);
-    expect(watch.expired).toMatchObject({ plugin: "slow", call: "plan" });
+    expect(watch.expired).toMatchObject({ plugin: "slow", call: "plan", took: "time", limit: 10 });
   });
 
   test("watchCalls counts each call alone, however many there are", () => {
@@ -99,8 +103,22 @@ describe("watchCalls", () => {
     const onExpired = vi.fn();
     watchCalls(board, seconds(0), onExpired);
     enterCall("slow", "plan");
-    vi.advanceTimersByTime(1e9);
+    vi.advanceTimersByTime(1e6);
     expect(onExpired).not.toHaveBeenCalled();
+  });
+
+  test("watchCalls gives each call the limit of its own", () => {
+    const limits: CallLimits = {
+      seconds: ({ call }) => (call === "tune" ? { option: "tuneSeconds", value: 1000 } : { option: "b", value: 10 }),
+      growth: noGrowth,
+    };
+    const watch = watchCalls(board, limits, () => {});
+    enterCall("search", "tune");
+    vi.advanceTimersByTime(100_000);
+    expect(watch.expired).toBeUndefined();
+    enterCall("kernels", "linear");
+    vi.advanceTimersByTime(20_000);
+    expect(watch.expired).toMatchObject({ plugin: "kernels", option: "b", limit: 10 });
   });
 
   test("watchCalls no longer looks after stop", () => {
@@ -110,5 +128,74 @@ describe("watchCalls", () => {
     watch.stop();
     vi.advanceTimersByTime(1e6);
     expect(onExpired).not.toHaveBeenCalled();
+  });
+
+  /** Watches the memory of an imagined process that uses 1000 MB at first; a look takes place after each change. */
+  function watchGrowth(value: number | "auto", freeMegabytes = 0) {
+    let used = 1000;
+    const memory = { used: () => used * 2 ** 20, free: () => freeMegabytes * 2 ** 20 };
+    const limits: CallLimits = { ...seconds(0), growth: { option: "pluginCallMegabytes", value } };
+    const watch = watchCalls(board, limits, () => {}, memory);
+    const grow = (megabytes: number) => {
+      used += megabytes;
+      vi.advanceTimersByTime(100);
+    };
+    return { watch, grow };
+  }
+
+  test("watchCalls reports a call during which the process grows by more than the limit", () => {
+    const { watch, grow } = watchGrowth(50);
+    enterCall("greedy", "plan");
+    grow(20);
+    grow(30);
+    expect(watch.expired).toBeUndefined();
+    grow(1);
+    expect(watch.expired).toMatchObject({ plugin: "greedy", call: "plan", took: "memory", limit: 50 });
+  });
+
+  test("watchCalls counts what the process grew by since the look before a call", () => {
+    const { watch, grow } = watchGrowth(50);
+    enterCall("greedy", "plan");
+    grow(51);
+    expect(watch.expired?.plugin).toBe("greedy");
+  });
+
+  test("watchCalls does not count what the process grew by between calls", () => {
+    const { watch, grow } = watchGrowth(50);
+    for (let call = 0; call < 5; call++) {
+      grow(40);
+      enterCall("modest", "plan");
+      grow(40);
+      leaveCall();
+    }
+    grow(400);
+    expect(watch.expired).toBeUndefined();
+  });
+
+  test("watchCalls blames the plugin inside that takes the memory, and the one around for what it takes itself", () => {
+    const inner = watchGrowth(50);
+    enterCall("outer", "plan");
+    inner.grow(10);
+    enterCall("inner", "plan");
+    inner.grow(45);
+    expect(inner.watch.expired?.plugin).toBe("inner");
+    leaveCall();
+    leaveCall();
+    const outer = watchGrowth(50);
+    enterCall("outer", "plan");
+    outer.grow(40);
+    enterCall("inner", "plan");
+    outer.grow(11);
+    expect(outer.watch.expired?.plugin).toBe("outer");
+  });
+
+  test("watchCalls with auto lets a call take three quarters of what was free when it began", () => {
+    const { watch, grow } = watchGrowth("auto", 1000);
+    enterCall("greedy", "plan");
+    grow(0);
+    grow(749);
+    expect(watch.expired).toBeUndefined();
+    grow(2);
+    expect(watch.expired).toMatchObject({ took: "memory", limit: 750 });
   });
 });

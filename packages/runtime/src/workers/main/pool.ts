@@ -5,7 +5,7 @@ import { Piscina } from "piscina";
 import type { WorkerLimits } from "../../config/schema.js";
 import { createCallBoard, type RunningCall, runningCalls } from "../../registry/plugin-calls.js";
 import type { Task, TaskOutcome, WorkerEvent } from "../messages.js";
-import { type CallLimit, type CallWatch, watchCalls } from "./call-watch.js";
+import { type CallLimits, type CallWatch, type ExpiredCall, watchCalls } from "./call-watch.js";
 
 /** A task without what the pool adds. */
 export type TaskBody<T extends Task = Task> = T extends Task ? Omit<T, "cancel" | "calls" | "events"> : never;
@@ -53,7 +53,7 @@ export class WorkerPool {
     const { port1, port2 } = new MessageChannel();
     const kill = new AbortController();
     const calls = createCallBoard();
-    const watch = watchCalls(calls, this.#callLimit(body), () => kill.abort());
+    const watch = watchCalls(calls, this.#callLimits(body), () => kill.abort());
     let timer: NodeJS.Timeout | undefined;
     const abort = () => {
       Atomics.store(cancel, 0, 1);
@@ -113,13 +113,13 @@ export class WorkerPool {
 
   #explain(error: unknown, signal: AbortSignal | undefined, calls: SharedArrayBuffer, watch: CallWatch): unknown {
     if (signal?.aborted) return signal.reason;
-    if (watch.expired) return tookTooLong(watch.expired, watch.limit);
+    if (watch.expired) return tookTooMuch(watch.expired);
     const isOwn = error instanceof WinnowError;
     if (isOwn && !(this.#closed && error.code === "ERR_CANCELLED")) return error;
     if (this.#closed) return new WinnowError("ERR_ENGINE_CLOSED", "The engine was closed while this task ran.");
     const running = runningCalls(calls).at(-1);
     const isMemory = (error as NodeJS.ErrnoException | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY";
-    if (running && isMemory) return this.#tookTooMuch(running, error);
+    if (running && isMemory) return this.#outOfObjects(running, error);
     const detail = error instanceof Error ? error.message : String(error);
     const where = running ? `plugin "${running.plugin}" was in ${running.call}` : "it ran a task";
     return new WinnowError(
@@ -129,12 +129,18 @@ export class WorkerPool {
     );
   }
 
-  #callLimit(body: TaskBody): CallLimit {
-    const option = body.type === "prune" ? "sparsifySeconds" : "pluginCallSeconds";
-    return { option, seconds: this.limits[option] };
+  #callLimits({ type }: TaskBody): CallLimits {
+    const optionOf = (call: string) => {
+      if (type === "prune") return "sparsifySeconds";
+      return type === "tune" && call === "tune" ? "tuneSeconds" : "pluginCallSeconds";
+    };
+    return {
+      seconds: ({ call }) => ({ option: optionOf(call), value: this.limits[optionOf(call)] }),
+      growth: { option: "pluginCallMegabytes", value: this.limits.pluginCallMegabytes },
+    };
   }
 
-  #tookTooMuch({ plugin, call }: RunningCall, cause: unknown): WinnowError {
+  #outOfObjects({ plugin, call }: RunningCall, cause: unknown): WinnowError {
     return new WinnowError(
       "ERR_PLUGIN_FAILED",
       `Plugin "${plugin}" failed in ${call}: its worker ran out of memory (limits.workerMemoryMegabytes: ${this.limits.workerMemoryMegabytes}) and was ended. Other sequences go on. Raise the limit if the plugin needs the memory.`,
@@ -143,10 +149,14 @@ export class WorkerPool {
   }
 }
 
-function tookTooLong({ plugin, call }: RunningCall, { option, seconds }: CallLimit): WinnowError {
+function tookTooMuch({ plugin, call, took, option, limit }: ExpiredCall): WinnowError {
+  const [problem, need] =
+    took === "time"
+      ? [`it ran for more than ${limit} seconds`, "the time"]
+      : [`the memory of the process grew by more than ${limit} megabytes while it ran`, "the memory"];
   return new WinnowError(
     "ERR_PLUGIN_FAILED",
-    `Plugin "${plugin}" failed in ${call}: it ran for more than ${seconds} seconds, and its worker was ended. Other sequences go on. Set limits.${option} higher (0: no limit) if it needs the time.`,
+    `Plugin "${plugin}" failed in ${call}: ${problem}, and its worker was ended. Other sequences go on. Set limits.${option} higher (0: no limit) if it needs ${need}.`,
     { plugin },
   );
 }

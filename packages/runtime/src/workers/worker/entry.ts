@@ -1,15 +1,7 @@
 import { type PlainError, WinnowError } from "@winnow/core";
 import { announceCallsOn } from "../../registry/plugin-calls.js";
-import type { Task, TaskOutcome } from "../messages.js";
-import { decode } from "./decode.js";
-import { encode } from "./encode.js";
-import { load } from "./load.js";
-import { prefill } from "./prefill.js";
+import type { EngineContext, Task, TaskOutcome } from "../messages.js";
 import { lowerThreadPriority } from "./priority.js";
-import { runPruneStep } from "./prune/run-step.js";
-import { score } from "./score.js";
-import { sessionOf } from "./session.js";
-import { tune } from "./tune.js";
 
 lowerThreadPriority();
 
@@ -25,26 +17,33 @@ export default async function run(task: Task): Promise<TaskOutcome<unknown>> {
   }
 }
 
+/** Code is loaded with the first task that needs it: a worker that only plans is there sooner. */
 async function dispatch(task: Task): Promise<unknown> {
   switch (task.type) {
+    case "plan":
+      return (await import("./plan.js")).plan(task);
     case "load":
-      return load(task);
+      return (await import("./load.js")).load(task);
     case "open":
       await sessionOf(task.context);
       return undefined;
     case "encode":
-      return encode(task);
+      return (await import("./encode.js")).encode(task);
     case "prefill":
-      return prefill(await sessionOf(task.context), task);
+      return (await import("./prefill.js")).prefill(await sessionOf(task.context), task);
     case "decode":
-      return decode(await sessionOf(task.context), task);
+      return (await import("./decode.js")).decode(await sessionOf(task.context), task);
     case "score":
-      return score(await sessionOf(task.context), task);
+      return (await import("./score.js")).score(await sessionOf(task.context), task);
     case "tune":
-      return tune(await sessionOf(task.context), task);
+      return (await import("./tune.js")).tune(await sessionOf(task.context), task);
     case "prune":
-      return runPruneStep(task);
+      return (await import("./prune/run-step.js")).runPruneStep(task);
   }
+}
+
+async function sessionOf(context: EngineContext) {
+  return (await import("./session.js")).sessionOf(context);
 }
 
 function plainError(error: unknown): PlainError {

@@ -54,7 +54,7 @@ export async function createPlanPlugins(plan: Plan): Promise<PlanPlugins> {
 export async function loadDefinitions(plan: Plan): Promise<Map<string, PluginDefinition>> {
   const definitions = new Map<string, PluginDefinition>();
   for (const module of plan.plugins) {
-    for (const definition of await importPlugins(module.url))
+    for (const definition of await importPlugins(module.url, module.id))
       if (definition.id === module.id) definitions.set(module.id, definition);
   }
   return definitions;

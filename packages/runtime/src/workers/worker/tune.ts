@@ -1,8 +1,8 @@
-import { type TuneContext, type TuneResult, WinnowError } from "@winnow/core";
+import { type TuneContext, type TuneResult, type Tuner, WinnowError } from "@winnow/core";
 import { copyPlainData } from "../../config/plain-data.js";
 import { validatePluginOptions } from "../../config/validate.js";
 import { generationSchema } from "../../engine/generation-options.js";
-import { guardPlugin } from "../../registry/guard-plugin.js";
+import { guardPluginAsync } from "../../registry/guard-plugin.js";
 import type { TuneTask } from "../messages.js";
 import { emitProgress } from "./events.js";
 import { observeDecode, observePrefill } from "./observe.js";
@@ -13,7 +13,7 @@ import { tuneWeights } from "./tune-weights.js";
 export async function tune(session: Session, task: TuneTask): Promise<TuneResult> {
   const definition = session.plugins.definitions.get(task.plugin);
   if (!definition?.tune) throw new WinnowError("ERR_PLUGIN_INVALID", `Plugin "${task.plugin}" has nothing to tune.`);
-  const tuner = await definition.tune();
+  const tuner = await guardPluginAsync(task.plugin, "tuner", async () => checkedTuner(await definition.tune!()));
   const { value, place } = copyPlainData(task.options);
   const options = validatePluginOptions(tuner.options, value, { root: place, path: [], plugin: task.plugin });
   const context: TuneContext = {
@@ -27,11 +27,18 @@ export async function tune(session: Session, task: TuneTask): Promise<TuneResult
     weights: tuneWeights(session, task),
     progress: (share, label) => emitProgress(task.events, share, label),
   };
-  try {
-    return await tuner.run(context, options);
-  } catch (error) {
-    return guardPlugin(task.plugin, "tune", () => {
-      throw error;
-    });
-  }
+  return guardPluginAsync(task.plugin, "tune", async () => checkedResult(await tuner.run(context, options)));
+}
+
+function checkedTuner(tuner: Tuner): Tuner {
+  if (typeof tuner?.run === "function" && typeof tuner.options?.safeParse === "function") return tuner;
+  throw new WinnowError("ERR_PLUGIN_RESULT", "tune must return a search with options and a method run.");
+}
+
+/** Plain data, so that it can go to the caller. */
+function checkedResult(result: TuneResult): TuneResult {
+  const { options, files, report } = result ?? {};
+  if (typeof options === "object" && options !== null && Array.isArray(files) && Array.isArray(report))
+    return structuredClone({ options, files, report });
+  throw new WinnowError("ERR_PLUGIN_RESULT", "a search must return { options, files, report }.");
 }
