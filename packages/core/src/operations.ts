@@ -110,7 +110,8 @@ export interface AttentionOperations {
   packTokens(source: HeadTensor, elements: KeptElements, target: PackedRows, start: number): void;
 
   /**
-   * As `decodeAttention` over all cached tokens, the oldest of which are packed: only their stored elements are read. O(h * (tokens * d)).
+   * As `decodeAttention` over all cached tokens, the oldest of which are packed: only their stored elements are read. `[h, 1, d]` to `[h, 1, d]`.
+   * O(h * tokens * d).
    */
   packedAttention(task: PackedAttention): AttentionCost;
 }
