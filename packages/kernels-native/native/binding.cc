@@ -10,6 +10,7 @@
 #include "elementwise/elementwise.h"
 #include "linear/compressed/fields.h"
 #include "linear/linear.h"
+#include "packed/fields.h"
 #include "primitives/primitives.h"
 
 namespace winnow::binding {
@@ -84,8 +85,6 @@ std::vector<PrefillMask> masksOf(const Fields& f, size_t heads, size_t n) {
   for (uint32_t i = 0; i < array.Length(); ++i) masks.push_back(maskOf(Fields(array.Get(i), "masks[" + std::to_string(i) + "]"), n));
   return masks;
 }
-
-constexpr size_t kMostHeadDim = 256;
 
 /** Shapes that prefill and decode share. */
 void requireAttentionShapes(const Fields& f, const Heads& q, const Heads& k, const Heads& v, const Heads& out) {
@@ -348,6 +347,33 @@ class Kernels : public Napi::ObjectWrap<Kernels> {
     return costObject(env, cost, false);
   }
 
+  Napi::Value packTokens(Napi::Env env, const Fields& f) {
+    packTokensOf(*context_, f);
+    return env.Undefined();
+  }
+
+  Napi::Value packedAttention(Napi::Env env, const Fields& f) {
+    const Heads q = f.floatHeads("q");
+    const Heads k = f.heads("k");
+    const Heads v = f.heads("v");
+    const Heads out = f.floatHeads("out");
+    requireAttentionShapes(f, q, k, v, out);
+    f.require(q.length == 1, "q.length", "be 1");
+    f.require(k.length >= 1, "k.length", "be at least 1");
+    const PackedCache packed{packedOf(f, "packedK"), packedOf(f, "packedV")};
+    requireSameRows(f, "packedK", packed.k, k);
+    requireSameRows(f, "packedV", packed.v, v);
+    f.require(packed.k.length >= 1 && packed.k.length == packed.v.length, "packedK.length", "be at least 1 and packedV.length");
+    DecodeTask task{q.view<const float>(), k.cache(), v.cache(), out.view<float>(), static_cast<float>(f.number("scale"))};
+    task.logSumExp = f.floatsOrNull("logSumExp", static_cast<double>(q.heads));
+    task.packed = &packed;
+    AttentionCost cost;
+    const WrongRows wrong = winnow::decodeAttention(*context_, task, cost);
+    requireNoneWrong(f, "packedK", packed.k, wrong.k);
+    requireNoneWrong(f, "packedV", packed.v, wrong.v);
+    return costObject(env, cost, false);
+  }
+
   static void readTokens(const Fields& f, const Heads& q, const Heads& k, const int32_t* lengths, DecodeTask& task) {
     const IndexLists lists{f.indices("indices"), f.indices("offsets")};
     const size_t group = q.heads / k.heads;
@@ -519,6 +545,8 @@ Napi::Function Kernels::define(Napi::Env env) {
                          operation<&Kernels::gatherTokens>("gatherTokens"),
                          operation<&Kernels::prefillAttention>("prefillAttention"),
                          operation<&Kernels::decodeAttention>("decodeAttention"),
+                         operation<&Kernels::packTokens>("packTokens"),
+                         operation<&Kernels::packedAttention>("packedAttention"),
                          operation<&Kernels::scores>("scores"),
                          operation<&Kernels::outerScores>("outerScores"),
                          operation<&Kernels::softmaxRows>("softmaxRows"),

@@ -41,6 +41,8 @@ export interface NativeKernels {
   readonly gatherTokens: Call;
   readonly prefillAttention: Call<NativeCost>;
   readonly decodeAttention: Call<NativeCost>;
+  readonly packTokens: Call;
+  readonly packedAttention: Call<NativeCost>;
   readonly scores: Call;
   readonly outerScores: Call;
   /** First row that holds NaN or +Infinity, or -1. */

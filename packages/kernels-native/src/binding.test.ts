@@ -34,6 +34,15 @@ const groups = {
 };
 const oneRow = { x: floats(4), rows: 1, out: floats(1) };
 
+/** 2 heads of 8 tokens that keep 2 of 4 elements. */
+const packed = {
+  ...{ dtype: "f32", heads: 2, length: 8, capacity: 8, headDim: 4, kept: 2 },
+  bitmap: new Uint8Array(16).fill(5),
+  values: floats(32),
+};
+const oneQuery = { q: view({ length: 1 }), out: zeroHeads({ heads: 2, length: 1, headDim: 4 }) };
+const packedTask = { ...oneQuery, k: view({}), v: view({}), scale: 1, packedK: packed, packedV: packed };
+
 const refusals: [title: string, action: (native: NativeKernels) => unknown, message: RegExp][] = [
   ["no argument", (n) => (n.add as (fields?: object) => void)(), /argument must be an object/],
   ["a missing field", (n) => n.add({ x: floats(1), y: floats(1) }), /count must be a number/],
@@ -121,6 +130,41 @@ const refusals: [title: string, action: (native: NativeKernels) => unknown, mess
     "an out array without room",
     (n) => n.prefixMass({ values: floats(4), mass: 1, out: new Int32Array(3) }),
     /out must hold/,
+  ],
+  [
+    "packed rows without their bits",
+    (n) => n.packedAttention({ ...packedTask, packedK: { ...packed, bitmap: new Uint8Array(15) } }),
+    /packedK.bitmap must hold every row/,
+  ],
+  [
+    "packed rows without their values",
+    (n) => n.packedAttention({ ...packedTask, packedV: { ...packed, values: floats(31) } }),
+    /packedV.values must hold more elements/,
+  ],
+  [
+    "packed rows that keep more than there is",
+    (n) => n.packedAttention({ ...packedTask, packedV: { ...packed, kept: 5 } }),
+    /packedV.kept must be at most headDim/,
+  ],
+  [
+    "packed rows of other heads",
+    (n) => n.packedAttention({ ...packedTask, packedV: { ...packed, heads: 1 } }),
+    /packedV must have the heads/,
+  ],
+  [
+    "packed rows with more bits than values",
+    (n) => n.packedAttention({ ...packedTask, packedV: { ...packed, bitmap: new Uint8Array(16).fill(15) } }),
+    /packedV.bitmap must have 2 bits in every row/,
+  ],
+  [
+    "packed tokens beyond the capacity",
+    (n) => n.packTokens({ source: view({}), target: packed, start: 1, indices: new Uint16Array(32) }),
+    /start must leave room/,
+  ],
+  [
+    "an element behind the row",
+    (n) => n.packTokens({ source: view({}), target: packed, start: 0, indices: new Uint16Array(32).fill(4) }),
+    /elements.indices must ascend below headDim/,
   ],
   [
     "an unknown mask form",

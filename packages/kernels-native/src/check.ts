@@ -26,7 +26,7 @@ export function checkFinite(operation: string, argument: string, value: number):
   check(Number.isFinite(value), operation, argument, "be a finite number", value);
 }
 
-type ArrayType = typeof Float32Array | typeof Uint16Array | typeof Int32Array;
+type ArrayType = typeof Float32Array | typeof Uint16Array | typeof Int32Array | typeof Uint8Array;
 
 /** Array of that very type with at least `length` elements; its memory may be shared. */
 export function checkArray(operation: string, argument: string, array: unknown, type: ArrayType, length = 0): void {
@@ -40,11 +40,12 @@ export function checkData(
   argument: string,
   x: { dtype: string; data: FloatData },
   length: number,
+  field = "data",
 ): void {
   const type = x.dtype === "bf16" ? Uint16Array : Float32Array;
   if ((x.dtype === "bf16" || x.dtype === "f32") && x.data instanceof type && x.data.length >= length) return;
   check(x.dtype === "f32" || x.dtype === "bf16", operation, `${argument}.dtype`, 'be "f32" or "bf16"', x.dtype);
-  checkArray(operation, `${argument}.data`, x.data, type, length);
+  checkArray(operation, `${argument}.${field}`, x.data, type, length);
 }
 
 /** A view that lies inside its data and has the `wanted` fields. */

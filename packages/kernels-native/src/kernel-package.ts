@@ -15,6 +15,7 @@ export const nativeKernels: KernelPackage = {
     kernel("linear", ["dense-panel16", "int8-panel16", "bitmap", "groups", "channels", "gated-rows"]),
     kernel("prefillAttention", ["dense", "band", "blocks", "vertical-slash", "ranges"]),
     kernel("decodeAttention"),
+    kernel("packedAttention"),
     kernel("elementwise"),
     kernel("cache"),
     kernel("primitives"),

@@ -9,6 +9,7 @@ import { cacheOperations } from "./operations/cache.js";
 import { channelOperations } from "./operations/channels.js";
 import { elementwiseOperations } from "./operations/elementwise.js";
 import { linearOperations } from "./operations/linear.js";
+import { packedOperations } from "./operations/packed.js";
 import { primitiveOperations } from "./operations/primitives.js";
 
 /** Instruction sets that kernels are compiled for, best first. */
@@ -62,6 +63,7 @@ export function loadNative({ threads = availableParallelism(), isa = "auto" }: N
     ...elementwiseOperations(kernels),
     ...cacheOperations(kernels),
     ...attentionOperations(kernels),
+    ...packedOperations(kernels),
     ...primitiveOperations(kernels),
     ...algebraOperations(kernels),
   };

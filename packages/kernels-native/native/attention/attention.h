@@ -9,6 +9,8 @@
 
 namespace winnow {
 
+constexpr size_t kMostHeadDim = 256;
+
 /** `[heads, length, headDim]`; element (head, token, c) stands at `data[head * headStride + token * tokenStride + c]` (strides in elements). */
 template <class T>
 struct HeadView {
@@ -88,6 +90,30 @@ enum class Status { ok, cancelled };
 /** Flash attention over 16-key tiles: a tile without kept cells costs nothing. Scratch is O(hKv * n * d). d in 1..256, any n. */
 Status prefillAttention(Context& context, const PrefillTask& task, AttentionCost& cost);
 
+/** Cached rows of which `kept` elements each are stored: PackedRows of @winnow/core. */
+struct PackedView {
+  Dtype dtype;
+  size_t heads, length, capacity, headDim, kept;
+  /** `[heads, capacity, ceil(headDim / 8)]`, contiguous. */
+  const uint8_t* bitmap;
+  /** `[heads, capacity, kept]`, contiguous. */
+  const void* values;
+};
+
+struct PackedCache {
+  PackedView k;
+  PackedView v;
+};
+
+/** Row `head * length + token` of packed rows. */
+struct WrongRows {
+  static constexpr size_t kNone = SIZE_MAX;
+  size_t k = kNone;
+  size_t v = kNone;
+
+  bool none() const { return k == kNone && v == kNone; }
+};
+
 struct DecodeTask {
   /** `[h, 1, d]`. */
   HeadView<const float> q;
@@ -106,9 +132,14 @@ struct DecodeTask {
   float* scores = nullptr;
   /** `[h]` or null. */
   float* logSumExp = nullptr;
+  /** Tokens that stand before those of k and v, or null; without lists, lengths and scores. */
+  const PackedCache* packed = nullptr;
 };
 
-/** One query per head. Keys are taken in chunks of a fixed size that are merged in order. K and V are read once per group of query heads. */
-void decodeAttention(Context& context, const DecodeTask& task, AttentionCost& cost);
+/**
+ * One query per head. Keys are taken in chunks of a fixed size that are merged in order. K and V are read, and packed rows expanded, once per
+ * group of query heads. Returns the first packed rows that do not have as many bits as are kept; if there are any, nothing is written.
+ */
+WrongRows decodeAttention(Context& context, const DecodeTask& task, AttentionCost& cost);
 
 }  // namespace winnow

@@ -29,10 +29,11 @@ class Decode {
         kernels_(attentionKernelsOf(context.isa)),
         shape_(task.k.dtype, task.q.headDim),
         group_(task.q.heads / task.k.heads),
-        queryStride_((shape_.headDim + 31) / 32 * 32),
+        packedCount_(task.packed == nullptr ? 0 : task.packed->k.length),
+        queryStride_(expandedStride(shape_.headDim)),
         partialStride_(shape_.valueDim + 16) {}
 
-  void run(AttentionCost& cost) {
+  WrongRows run(AttentionCost& cost) {
     listReadings();
     reserve();
     const FlushDenormals mode;
@@ -43,17 +44,24 @@ class Decode {
       const FlushDenormals inWorker;
       compute(chunk, thread);
     });
+    const WrongRows wrong = firstWrongRows();
+    if (!wrong.none()) return wrong;
     for (const Reading& reading : readings_)
       for (size_t g = 0; g < reading.heads; ++g) merge(reading, g);
     cost.cellsComputed = 0;
     cost.bytesRead = 0;
     for (const Reading& reading : readings_) {
       cost.cellsComputed += reading.count * reading.heads;
-      cost.bytesRead += reading.count * 2 * shape_.headDim * bytesOf(shape_.dtype);
+      cost.bytesRead += (reading.count - packedCount_) * 2 * shape_.headDim * bytesOf(shape_.dtype);
+      if (task_.packed != nullptr) cost.bytesRead += packedCount_ * (rowBytes(task_.packed->k) + rowBytes(task_.packed->v));
     }
+    return wrong;
   }
 
  private:
+  static size_t bitmapBytes(const PackedView& view) { return (view.headDim + 7) / 8; }
+  static size_t rowBytes(const PackedView& view) { return bitmapBytes(view) + view.kept * bytesOf(view.dtype); }
+
   void listReadings() {
     const bool lists = task_.indices != nullptr;
     size_t chunk = 0;
@@ -62,7 +70,7 @@ class Decode {
         const size_t begin = static_cast<size_t>(task_.offsets[i]), end = static_cast<size_t>(task_.offsets[i + 1]);
         readings_.push_back({i, 1, i / group_, task_.indices + begin, end - begin, chunk});
       } else {
-        const size_t count = task_.lengths == nullptr ? task_.k.length : static_cast<size_t>(task_.lengths[i]);
+        const size_t count = task_.lengths == nullptr ? packedCount_ + task_.k.length : static_cast<size_t>(task_.lengths[i]);
         readings_.push_back({i * group_, group_, i, nullptr, count, chunk});
       }
       chunk += readings_.back().chunks();
@@ -74,7 +82,9 @@ class Decode {
     const size_t mostHeads = task_.indices == nullptr ? group_ : 1;
     queries_ = context_.activations.reserve<uint8_t>(task_.q.heads * queryStride_ * sizeof(float));
     partials_ = context_.partials.reserve<float>((last.firstChunk + last.chunks()) * mostHeads * partialStride_);
-    for (AlignedBuffer& scratch : context_.threadScratch) scratch.reserve<float>(mostHeads * kDecodeChunk);
+    const size_t packed = packedCount_ == 0 ? 0 : mostHeads * kPackedProducts + kDecodeKeys * expandedStride(shape_.headDim);
+    for (AlignedBuffer& scratch : context_.threadScratch) scratch.reserve<float>(mostHeads * kDecodeChunk + packed);
+    wrong_.resize(packedCount_ == 0 ? 0 : last.firstChunk + last.chunks());
   }
 
   uint8_t* queryOf(size_t head) const { return queries_ + head * queryStride_ * bytesOf(shape_.dtype); }
@@ -88,11 +98,12 @@ class Decode {
     return static_cast<const uint8_t*>(view.data) + head * view.headStride * bytesOf(view.dtype);
   }
 
-  void compute(size_t chunk, int thread) const {
+  void compute(size_t chunk, int thread) {
     const auto after = std::upper_bound(readings_.begin(), readings_.end(), chunk, [](size_t c, const Reading& r) { return c < r.firstChunk; });
     const Reading& reading = *(after - 1);
     const size_t index = chunk - reading.firstChunk, first = index * kDecodeChunk;
-    const size_t skipped = reading.indices == nullptr ? first : 0;
+    const size_t skipped = reading.indices == nullptr && first > packedCount_ ? first - packedCount_ : 0;
+    float* scratch = context_.threadScratch[static_cast<size_t>(thread)].reserve<float>(0);
     DecodeChunk job{};
     job.shape = &shape_;
     job.query = queryOf(reading.firstHead);
@@ -105,12 +116,34 @@ class Decode {
     job.indices = reading.indices == nullptr ? nullptr : reading.indices + first;
     job.count = std::min(kDecodeChunk, reading.count - first);
     job.scale = task_.scale;
-    job.weights = context_.threadScratch[static_cast<size_t>(thread)].reserve<float>(0);
+    job.weights = scratch;
     job.scores = task_.scores == nullptr ? nullptr : task_.scores + reading.firstHead * task_.k.length + first;
     job.scoreStride = task_.k.length;
     job.partial = partialsOf(reading, 0) + index * partialStride_;
     job.partialStride = reading.chunks() * partialStride_;
-    kernels_.decodeChunk(job);
+    if (first >= packedCount_) return kernels_.decodeChunk(job);
+    const size_t packed = std::min(job.count, packedCount_ - first);
+    const auto run = [&](const PackedView& view) { return runOf(view, reading.kvHead, first); };
+    float* products = scratch + reading.heads * kDecodeChunk;
+    const WrongRows wrong =
+        kernels_.packedChunk({job, run(task_.packed->k), run(task_.packed->v), packed, products, products + reading.heads * kPackedProducts});
+    wrong_[chunk] = {placeOf(reading, first, wrong.k), placeOf(reading, first, wrong.v)};
+  }
+
+  static PackedRun runOf(const PackedView& view, size_t head, size_t first) {
+    const size_t row = head * view.capacity + first, bytes = view.kept * bytesOf(view.dtype);
+    const uint8_t* values = static_cast<const uint8_t*>(view.values);
+    return {view.bitmap + row * bitmapBytes(view), values + row * bytes, values + view.heads * view.capacity * bytes, view.kept};
+  }
+
+  size_t placeOf(const Reading& reading, size_t first, size_t row) const {
+    return row == WrongRows::kNone ? row : reading.kvHead * packedCount_ + first + row;
+  }
+
+  WrongRows firstWrongRows() const {
+    WrongRows first;
+    for (const WrongRows& wrong : wrong_) first = {std::min(first.k, wrong.k), std::min(first.v, wrong.v)};
+    return first;
   }
 
   void merge(const Reading& reading, size_t g) const {
@@ -127,15 +160,19 @@ class Decode {
   const AttentionKernels& kernels_;
   const HeadShape shape_;
   const size_t group_;
+  /** Packed tokens before those of k and v. */
+  const size_t packedCount_;
   const size_t queryStride_;
   const size_t partialStride_;
   std::vector<Reading> readings_;
   uint8_t* queries_ = nullptr;
   float* partials_ = nullptr;
+  /** Of each chunk. */
+  std::vector<WrongRows> wrong_;
 };
 
 }  // namespace
 
-void decodeAttention(Context& context, const DecodeTask& task, AttentionCost& cost) { Decode(context, task).run(cost); }
+WrongRows decodeAttention(Context& context, const DecodeTask& task, AttentionCost& cost) { return Decode(context, task).run(cost); }
 
 }  // namespace winnow

@@ -1,5 +1,3 @@
-#include "base/simd_generic.h"
+#include "linear/compressed/expand_generic.h"
 
-#include "attention/prefill.inc"
-
-#include "attention/decode.inc"
+#include "attention/kernels.inc"

@@ -119,7 +119,7 @@ struct BlockStep {
 /** Some keys times the query heads that share them. */
 struct DecodeChunk {
   const HeadShape* shape;
-  /** `[heads, decodeQueryStride]`, zero-padded to 32 elements. */
+  /** `[heads, queryStride]`, zero-padded to expandedStride(headDim) elements. */
   const void* query;
   size_t queryStride;
   size_t heads;
@@ -142,6 +142,34 @@ struct DecodeChunk {
 };
 
 constexpr size_t kDecodeChunk = 512;
+/** Keys whose values stay in the first-level cache while heads and channels pass over them. */
+constexpr size_t kDecodeKeys = 32;
+
+constexpr size_t kPackedProducts = 16 * 16;
+
+/** Successive packed rows of one KV head. */
+struct PackedRun {
+  const uint8_t* bitmap;
+  const void* values;
+  /** Where the memory of all values ends. */
+  const void* end;
+  size_t kept;
+};
+
+/** A chunk whose first keys are packed; `all.keys` and `all.values` are the rows that follow them. No lists, no scores. */
+struct PackedChunk {
+  DecodeChunk all;
+  PackedRun keys;
+  PackedRun values;
+  size_t packed;
+  /** Scratch `[heads, kPackedProducts]`: products of 16 keys before their lanes are summed. */
+  float* products;
+  /** Scratch, expandedStride(headDim) elements for each of kDecodeKeys rows. */
+  void* expanded;
+};
+
+/** Rows are expanded into 64, 128 or 256 elements. */
+static inline size_t expandedStride(size_t headDim) { return headDim <= 64 ? 64 : headDim <= 128 ? 128 : 256; }
 
 /** Merges `count` partials, in order, into one row. */
 struct DecodeMerge {
@@ -163,6 +191,8 @@ struct AttentionKernels {
   void (*finishBlock)(const BlockState&, float* out, size_t tokenStride);
   void (*prepareQuery)(const HeadShape&, const float* q, void* prepared, size_t stride);
   void (*decodeChunk)(const DecodeChunk&);
+  /** The first rows whose bits are not as many as are kept, relative to the chunk; then its partials mean nothing. */
+  WrongRows (*packedChunk)(const PackedChunk&);
   void (*decodeMerge)(DecodeMerge&);
 };
 

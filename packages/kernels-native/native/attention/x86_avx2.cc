@@ -1,5 +1,3 @@
-#include "base/simd_avx2.h"
+#include "linear/compressed/expand_avx2.h"
 
-#include "attention/prefill.inc"
-
-#include "attention/decode.inc"
+#include "attention/kernels.inc"

@@ -1,5 +1,3 @@
-#include "base/simd_avx512.h"
+#include "linear/compressed/expand_avx512.h"
 
-#include "attention/prefill.inc"
-
-#include "attention/decode.inc"
+#include "attention/kernels.inc"

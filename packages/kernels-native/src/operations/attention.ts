@@ -65,7 +65,11 @@ function checkDecode(task: DecodeAttention): void {
   if (logSumExp) checkArray(operation, "logSumExp", logSumExp, Float32Array, q.heads);
 }
 
-function checkOperands(operation: string, { q, k, v, out, scale }: PrefillAttention | DecodeAttention): void {
+/** What all kinds of attention share. */
+export function checkOperands(
+  operation: string,
+  { q, k, v, out, scale }: Pick<DecodeAttention, "q" | "k" | "v" | "out" | "scale">,
+): void {
   checkHeads(operation, "q", q, { dtype: "f32" });
   check(q.length > 0, operation, "q.length", "be at least 1", q.length);
   check(q.headDim <= MOST_HEAD_DIM, operation, "q.headDim", `be at most ${MOST_HEAD_DIM}`, q.headDim);

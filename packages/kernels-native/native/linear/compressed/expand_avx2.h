@@ -69,6 +69,15 @@ WINNOW_INLINE Raw expandBytes(const int8_t* values, uint64_t word) {
   }
   return {_mm256_set_m128i(part[1], part[0]), _mm256_set_m128i(part[3], part[2])};
 }
+WINNOW_INLINE __m256 expandFloats8(const float* values, uint32_t bits) {
+  const __m256i places = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(kExpand.bytes[bits])));
+  const __m256 spread = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), places);
+  // A place without an element is negative.
+  return _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(places, 31)), spread);
+}
+WINNOW_INLINE F32x16 expandFloats(const float* values, uint32_t bits) {
+  return {expandFloats8(values, bits & 0xff), expandFloats8(values + _mm_popcnt_u32(bits & 0xff), bits >> 8 & 0xff)};
+}
 WINNOW_INLINE Bf16x32 pairsOf(Raw raw) { return {{evens8(raw.lo), evens8(raw.hi)}, {odds8(raw.lo), odds8(raw.hi)}}; }
 
 struct I32x16 {

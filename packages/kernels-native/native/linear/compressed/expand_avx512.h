@@ -25,6 +25,9 @@ WINNOW_INLINE __m512i freshZero() {
   return v;
 }
 WINNOW_INLINE Raw expandHalves(const uint16_t* values, uint32_t word) { return _mm512_mask_expand_epi16(freshZero(), word, loadApart(values)); }
+WINNOW_INLINE F32x16 expandFloats(const float* values, uint32_t bits) {
+  return _mm512_castsi512_ps(_mm512_mask_expand_epi32(freshZero(), static_cast<__mmask16>(bits), loadApart(values)));
+}
 WINNOW_INLINE Raw expandBytes(const int8_t* values, uint64_t word) { return _mm512_mask_expand_epi8(freshZero(), word, loadApart(values)); }
 WINNOW_INLINE Bf16x32 pairsOf(Raw raw) { return raw; }
 

@@ -25,6 +25,15 @@ WINNOW_INLINE Raw expandHalves(const uint16_t* values, uint32_t word) {
   }
   return loadRaw(halves);
 }
+WINNOW_INLINE F32x16 expandFloats(const float* values, uint32_t bits) {
+  float floats[16];
+  for (int i = 0; i < 16; ++i) {
+    const bool stored = (bits >> i & 1) != 0;
+    floats[i] = stored ? *values : 0.0f;
+    values += stored;
+  }
+  return load(floats);
+}
 WINNOW_INLINE Raw expandBytes(const int8_t* values, uint64_t word) {
   int8_t bytes[64];
   for (int i = 0; i < 64; ++i) {
