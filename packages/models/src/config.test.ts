@@ -258,7 +258,7 @@ describe("parseModelConfig", () => {
 
 describe("readModelConfig", () => {
   it("readModelConfig names the file of the folder in its errors", () => {
-    const none = { tensors: new Map(), matrices: new Map(), bitmasks: new Map() };
+    const none = { tensors: new Map(), matrices: new Map(), bitmasks: new Map(), addedBiases: [] };
     const folder = { path: "some-model", config: { model_type: "opt" }, generationConfig: {}, ...none };
     expect(() => readModelConfig(folder)).toThrow(configError(/Cannot use "some-model.config\.json": "model_type"/));
   });

@@ -26,7 +26,7 @@ function tokenizerOf(json: unknown, tokenizerConfig: JsonObject = {}, generation
   if (json !== undefined)
     writeFileSync(join(path, "tokenizer.json"), typeof json === "string" ? json : JSON.stringify(json));
   writeFileSync(join(path, "tokenizer_config.json"), JSON.stringify(tokenizerConfig));
-  const none = { tensors: new Map(), matrices: new Map(), bitmasks: new Map() };
+  const none = { tensors: new Map(), matrices: new Map(), bitmasks: new Map(), addedBiases: [] };
   const small = { path, config: {}, generationConfig, ...none };
   return loadTokenizer(small, { ...config, vocabSize: 300 } as ModelConfig);
 }

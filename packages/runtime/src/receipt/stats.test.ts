@@ -9,10 +9,12 @@ const pruner = (kvPruner: string, n: number, inner: InnerPrunerStats[] = []): In
   inner,
 });
 
+const read = { tokensRead: 1, tokensCached: 2, bytesRead: 3, elementsRead: 6, tokensCompressed: 0, cacheBytes: 7 };
+
 const slice = (innerPruners: InnerPrunerStats[]): DecodeStats => ({
   ...noDecodeStats,
   tokens: 1,
-  layers: [{ layer: 0, tokensRead: 1, tokensCached: 2, bytesRead: 3, selectMs: 4, attentionMs: 5, innerPruners }],
+  layers: [{ layer: 0, ...read, selectMs: 4, attentionMs: 5, innerPruners }],
 });
 
 describe("addDecodeStats", () => {
