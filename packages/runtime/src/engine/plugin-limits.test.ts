@@ -96,9 +96,10 @@ describe("A plugin that takes too much or ends its thread fails its own run, and
       ],
     ],
     (run) =>
-      test("a masker that writes over q and k changes nothing, not even its own run", async () => {
+      test("a masker that writes over q changes its own run only", async () => {
         const before = await run(dense);
-        expect(await run(`context.q.data.fill(0), context.k.data.fill(0), ${dense}`)).toEqual(before);
+        expect(await run(`context.q.data.fill(0), ${dense}`)).not.toEqual(before);
+        expect(await run(dense)).toEqual(before);
       }),
   );
 });

@@ -34,15 +34,13 @@ export function planLayerMasks(
     : session.plan.prefill.filter((group) => group.layer === layer);
   const masks: Mask[] = new Array(shape.queryHeads);
   const groups: HeadGroupStats[] = [];
-  let seen: SeenInputs | undefined;
   for (const group of planned) {
-    seen = inputsOf(session, group.masker, { q, k }, seen);
     const context = {
       model: shape,
       layer,
       heads: group.heads,
-      q: seen.q,
-      k: seen.k,
+      q,
+      k,
       scale,
       primitives: pluginOperations(session.operations),
     };
@@ -61,23 +59,6 @@ export function planLayerMasks(
   }
   const shared = masks.every((mask) => mask === masks[0]);
   return { masks: shared ? [masks[0]] : masks, groups };
-}
-
-interface SeenInputs {
-  readonly masker: string;
-  readonly q: HeadTensor;
-  readonly k: HeadTensor;
-}
-
-/** Each masker of a layer gets copies of its own; groups of heads under one masker share them. */
-function inputsOf(
-  { copies }: Session,
-  masker: string,
-  { q, k }: { q: HeadTensor; k: HeadTensor },
-  before: SeenInputs | undefined,
-): SeenInputs {
-  if (before?.masker === masker) return before;
-  return masker === "dense" ? { masker, q, k } : { masker, q: copies.of("q", q), k: copies.of("k", k) };
 }
 
 function denseGroup(layer: number, queryHeads: number): PlannedMasker {

@@ -253,13 +253,12 @@ class PrefillRun {
     if (!entry?.pruner.afterPrefill || !q) return cache;
     const { shape } = this.#session.plan.model;
     const { k, v } = cacheViews(cache, shape, this.#n);
-    const { copies } = this.#session;
     const context = {
       model: shape,
       layer,
       q,
-      k: copies.of("k", k),
-      v: copies.of("v", v),
+      k,
+      v,
       scale: this.#session.scale,
       primitives: pluginOperations(this.#session.operations),
     };

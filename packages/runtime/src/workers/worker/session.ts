@@ -2,7 +2,6 @@ import type { LayerOperations, Operations } from "@winnow/core";
 import { createDecoder, type Decoder, loadTokenizer, openModelFolder, type Tokenizer } from "@winnow/models";
 import type { Plan } from "../../plan/plan.js";
 import type { EngineContext } from "../messages.js";
-import { InputCopies } from "./input-copies.js";
 import { loadPlanKernels, type PlanKernels } from "./kernels.js";
 import { createPlanPlugins, type PlanPlugins } from "./plugins.js";
 
@@ -18,8 +17,6 @@ export interface Session {
   /** Softmax scale of attention. */
   readonly scale: number;
   readonly plugins: PlanPlugins;
-  /** What plugins see of a prompt. */
-  readonly copies: InputCopies;
   readonly tokenizer: Tokenizer;
 }
 
@@ -47,7 +44,6 @@ async function openSession({ plan, model }: EngineContext): Promise<Session> {
     decoder: createDecoder({ config: model.config, weights: model.weights, ops: operations, maxRows: CHUNK_ROWS }),
     scale: 1 / Math.sqrt(model.config.headDim),
     plugins: await createPlanPlugins(plan),
-    copies: new InputCopies(),
     tokenizer: loadTokenizer(openModelFolder(model.folder), model.config),
   };
 }
