@@ -170,7 +170,7 @@ std::vector<float> hardValues(size_t count) {
 }
 
 void checkSelection(Checks& checks) {
-  for (size_t count : {1, 2, 3, 15, 16, 17, 2047, 2048, 2049, 5000}) {
+  for (size_t count : {1, 2, 3, 15, 16, 17, 64, 255, 256, 257, 2047, 2048, 2049, 5000}) {
     checkTopK(checks, "topKRows of random values", randomFloats(count, 8), 1);
     checkTopK(checks, "topKRows takes the lower indices where all are equal", std::vector<float>(count, 0.25f), 1);
     checkTopK(checks, "topKRows with infinities, denormals and both zeros", hardValues(count), 1);

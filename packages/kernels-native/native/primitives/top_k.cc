@@ -69,10 +69,32 @@ Threshold kthLargest(const PrimitiveKernels& kernels, const Scratch& s, size_t c
   }
 }
 
+/** In rows this short, counting digits takes longer than going through all keys for every bit. */
+constexpr size_t kShortRow = 256;
+
+size_t countFrom(const uint32_t* keys, size_t count, uint32_t least) {
+  uint32_t found = 0;
+  for (size_t i = 0; i < count; ++i) found += keys[i] >= least ? 1u : 0u;
+  return found;
+}
+
+/** The k-th largest key of a short row, bit by bit. */
+Threshold kthLargestOfFew(const uint32_t* keys, size_t columns, size_t k) {
+  uint32_t key = 0;
+  for (uint32_t bit = 1u << 31; bit != 0; bit >>= 1) {
+    const size_t found = countFrom(keys, columns, key | bit);
+    if (found >= k) key |= bit;
+    // Exactly these are wanted, whichever of them is the smallest.
+    if (found == k) return {key, k};
+  }
+  // No key of a number has all bits set.
+  return {key, k - countFrom(keys, columns, key + 1)};
+}
+
 bool topKRow(const PrimitiveKernels& kernels, const float* values, size_t columns, size_t k, const Scratch& s, int32_t* out) {
   if (!kernels.orderedKeys(values, columns, s.keys)) return false;
   if (k == 0) return true;
-  const Threshold threshold = kthLargest(kernels, s, columns, k);
+  const Threshold threshold = columns <= kShortRow ? kthLargestOfFew(s.keys, columns, k) : kthLargest(kernels, s, columns, k);
   const size_t candidates = kernels.collect(s.keys, columns, threshold.key, s.candidates);
   if (candidates == k) {
     std::memcpy(out, s.candidates, k * sizeof *out);
