@@ -1,7 +1,17 @@
 // Does what a stranger does: installs the packed packages in an empty folder, makes a plugin of each kind, tests and builds it there, lists and plans it.
 // Needs a built workspace. Without a network, other packages come from this workspace's node_modules.
 //   node packages/create-winnow-plugin/scripts/check-generated.mjs [kind ...] [--offline] [--keep]
-import { cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,6 +41,7 @@ try {
   const tarballs = await timed("packing", () => packWorkspace(root, join(place, "tarballs")));
   await timed("installing", () => install(tarballs));
   requirePacked();
+  requireSchemas();
   addPrebuilt();
   const bin = join(place, "node_modules/create-winnow-plugin/bin/create-winnow-plugin.js");
   for (const kind of kinds) {
@@ -42,6 +53,16 @@ try {
 } finally {
   if (flags.keep) console.log(`kept: ${place}`);
   else rmSync(place, { recursive: true, force: true });
+}
+
+/** Editors complete configurations from the schemas of the release that is installed. */
+function requireSchemas() {
+  for (const name of ["pipeline", "receipt"]) {
+    const file = `schemas/${name}.schema.json`;
+    const published = readFileSync(join(place, "node_modules/@winnow/cli", file), "utf8");
+    if (published !== readFileSync(join(root, file), "utf8"))
+      throw new Error(`${file} of @winnow/cli is not this release's`);
+  }
 }
 
 /** By npm, as anyone would; where npm reaches no registry, by unpacking and linking. */
