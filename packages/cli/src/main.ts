@@ -1,6 +1,6 @@
 import { WinnowError } from "@winnow/core/errors";
 import { CommanderError } from "./commander.js";
-import type { ExitStatus } from "./context.js";
+import type { CommandContext, ExitStatus } from "./context.js";
 import { notice } from "./io.js";
 import { createProgram, type Run } from "./program.js";
 
@@ -12,24 +12,35 @@ const READER_GONE = 141;
 
 async function main(): Promise<void> {
   const interrupt = new AbortController();
-  // Once only: a second Ctrl-C finds no handler and ends the process at once, whatever its threads do.
-  process.once("SIGINT", () => {
-    notice("Stopping. Press Ctrl-C again to end at once.");
-    interrupt.abort(new WinnowError("ERR_CANCELLED", "Stopped by Ctrl-C."));
-  });
+  let listening = false;
+  const context: CommandContext = {
+    get signal() {
+      if (!listening) stopOnInterrupt(interrupt);
+      listening = true;
+      return interrupt.signal;
+    },
+  };
   // A reader that has seen enough (`| head`) closes the pipe.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(READER_GONE);
     throw error;
   });
   const run = async (work: Run) => {
-    process.exitCode = await work({ signal: interrupt.signal });
+    process.exitCode = await work(context);
   };
   try {
     await createProgram(run).parseAsync();
   } catch (error) {
     process.exitCode = report(error, interrupt.signal.aborted);
   }
+}
+
+function stopOnInterrupt(interrupt: AbortController): void {
+  // Once only: a second Ctrl-C finds no handler and ends the process at once, whatever its threads do.
+  process.once("SIGINT", () => {
+    notice("Stopping. Press Ctrl-C again to end at once.");
+    interrupt.abort(new WinnowError("ERR_CANCELLED", "Stopped by Ctrl-C."));
+  });
 }
 
 function report(error: unknown, interrupted: boolean): ExitStatus {

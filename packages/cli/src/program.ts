@@ -67,7 +67,7 @@ export function createProgram(run: (work: Run) => Promise<void>): Command {
     .option(...json)
     .option("--option <name=value...>", "options to try it with", [])
     .action((plugin, options) =>
-      run(async (context) => (await import("./commands/conformance.js")).conformanceCommand(plugin, options, context)),
+      run(async () => (await import("./commands/conformance.js")).conformanceCommand(plugin, options)),
     );
 
   program
@@ -89,7 +89,7 @@ export function createProgram(run: (work: Run) => Promise<void>): Command {
     .option("--threads <n>", "threads inside an operation", integerOption("--threads", 1))
     .option("--model <folder...>", "where to look for models that fixtures name", [])
     .action((folder, options) =>
-      run(async (context) => (await import("./commands/verify.js")).verifyCommand(folder, options, context)),
+      run(async () => (await import("./commands/verify.js")).verifyCommand(folder, options)),
     );
 
   program

@@ -8,7 +8,7 @@ import {
 } from "@winnow/core";
 import type { PluginRegistry } from "@winnow/runtime/registry";
 import type { CheckResult } from "@winnow/testkit/conformance";
-import type { CommandContext, ExitStatus } from "../context.js";
+import type { ExitStatus } from "../context.js";
 import { print, printJson, startProgress } from "../io.js";
 import { table } from "../table.js";
 import { parseAssignments } from "./assignments.js";
@@ -20,11 +20,7 @@ export interface ConformanceCommandOptions {
 }
 
 /** `winnow conformance PLUGIN`: the rules of its kind, tried one by one. Exit status 1 if it breaks one. */
-export async function conformanceCommand(
-  reference: string,
-  given: ConformanceCommandOptions,
-  { signal }: CommandContext,
-): Promise<ExitStatus> {
+export async function conformanceCommand(reference: string, given: ConformanceCommandOptions): Promise<ExitStatus> {
   const options = parseAssignments(given.option);
   const registry = openRegistry();
   const definition = await find(registry, reference, pluginKinds);
@@ -36,7 +32,6 @@ export async function conformanceCommand(
   const progress = startProgress("conformance");
   try {
     const results = await runChecks(checks, ({ title }, index) => {
-      signal.throwIfAborted();
       progress.update(index / checks.length, title);
     });
     progress.stop();

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Operations } from "@winnow/core";
 import { exitStatus, type VerifyReport, verifyFolder } from "@winnow/evaluate";
 import { loadKernelPackage, PluginRegistry } from "@winnow/runtime";
-import type { CommandContext, ExitStatus } from "../context.js";
+import type { ExitStatus } from "../context.js";
 import { print, printJson, startProgress } from "../io.js";
 import { table } from "../table.js";
 
@@ -15,11 +15,7 @@ export interface VerifyCommandOptions {
 }
 
 /** `winnow verify DIR`: recorded reference outputs against what plugins and models compute here. */
-export async function verifyCommand(
-  folder: string,
-  options: VerifyCommandOptions,
-  { signal }: CommandContext,
-): Promise<ExitStatus> {
+export async function verifyCommand(folder: string, options: VerifyCommandOptions): Promise<ExitStatus> {
   const kernels = await loadKernelPackage(options.kernels);
   const instance = await kernels.load({ threads: options.threads ?? 2, isa: "auto" });
   const registry = new PluginRegistry({ folder: process.cwd() });
@@ -31,7 +27,6 @@ export async function verifyCommand(
       runnerOf: async (method) => (registry.find(method) ? (await registry.load(method)).fixtures?.() : undefined),
       modelFolders: [...options.model.map((path) => resolve(path)), ...defaultModelFolders(folder)],
       onFixture(done, total, name) {
-        signal.throwIfAborted();
         progress.update(done / total, name);
       },
     });
