@@ -108,3 +108,15 @@ it("pruneTable prints the projection with its formula", () => {
   for (const part of ["down: 4x8", "2.00 s", "10.0 min", "2.00 GiB", formula.seconds, formula.peakBytes])
     expect(text).toContain(part);
 });
+
+it("pruneTable says so where the calibration passes could not be measured, instead of a time", () => {
+  const kind = { name: "down", outFeatures: 4, inFeatures: 8, count: 1, seconds: 2, peakBytes: 2 ** 20, workBytes: 0 };
+  const projection = { seconds: null, peakBytes: 2 ** 31, formula: { seconds: "unknown", peakBytes: "a formula" } };
+  const text = pruneTable({
+    ...{ bench: "prune", conditions, hiddenSize: 4, intermediateSize: 8, sequences: 3, length: 2048 },
+    projected: { layers: 32, tokens: 262144 },
+    rows: [{ method: "sparsegpt", kinds: [kind], tokenMs: null, projection }],
+  });
+  expect(text).toMatch(/sparsegpt +│ lost in the noise +│ - +│ 2\.00 GiB/);
+  expect(text).toContain("with more --sequences");
+});

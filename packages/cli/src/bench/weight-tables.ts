@@ -143,8 +143,8 @@ export function pruneTable({ rows, conditions, projected, ...bench }: PruneBench
   );
   const projections = rows.map(({ method, tokenMs, projection }) => [
     method,
-    `${tokenMs.toPrecision(3)} ms`,
-    `${(projection.seconds / 60).toFixed(1)} min`,
+    tokenMs === null ? "lost in the noise" : `${tokenMs.toPrecision(3)} ms`,
+    projection.seconds === null ? "-" : `${(projection.seconds / 60).toFixed(1)} min`,
     `${(projection.peakBytes / 2 ** 30).toFixed(2)} GiB`,
   ]);
   return [
@@ -154,6 +154,11 @@ export function pruneTable({ rows, conditions, projected, ...bench }: PruneBench
       `${method}: time = ${formula.seconds}`,
       `${method}: memory = ${formula.peakBytes}`,
     ]),
+    ...(rows.some(({ tokenMs }) => tokenMs === null)
+      ? [
+          "Runs with more tokens took no longer: the time of the matrices varied by more. Run it again on a quiet machine or with more --sequences.",
+        ]
+      : []),
     `Each matrix in a process of its own, with made statistics. Calibration on sequences of ${bench.length} tokens. Whole model: ${projected.layers} layers, ${projected.tokens} calibration tokens, one worker.`,
     kernelConditions(conditions),
   ].join("\n");

@@ -22,6 +22,14 @@ describe("projectPruning", () => {
     expect(seconds).toBeCloseTo(3 * (200 * 0.01 + 4 * 1 + 2 * 2 + 5), 9);
   });
 
+  it("projectPruning gives no time where that of a token is not known", () => {
+    const { seconds, formula } = projectPruning(
+      { ...inputs, tokenSeconds: null, hessian: false },
+      { layers: 3, tokens: 200 },
+    );
+    expect([seconds, formula.seconds]).toEqual([null, "3 layers * (200 tokens * unknown + 13.0 s for the matrices)"]);
+  });
+
   it("projectPruning holds a layer twice, and the largest matrix of the method once", () => {
     const { peakBytes } = projectPruning({ ...inputs, hessian: false }, { layers: 3, tokens: 200 });
     expect(peakBytes).toBe(1000 + 2 * layerBytes + 300);

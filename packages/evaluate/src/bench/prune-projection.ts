@@ -30,8 +30,8 @@ export interface PrunedKind extends MatrixKind {
 
 export interface ProjectionInputs {
   readonly kinds: readonly PrunedKind[];
-  /** Seconds of the calibration passes for one token through one layer. */
-  readonly tokenSeconds: number;
+  /** Seconds of the calibration passes for one token through one layer; null: the runs differed by less than they vary. */
+  readonly tokenSeconds: number | null;
   /** Of a process that has only started. */
   readonly startBytes: number;
   readonly hessian: boolean;
@@ -44,7 +44,8 @@ export interface ProjectedRun {
 }
 
 export interface Projection {
-  readonly seconds: number;
+  /** Null where the calibration passes could not be measured. */
+  readonly seconds: number | null;
   readonly peakBytes: number;
   /** How both follow from what was measured. */
   readonly formula: { readonly seconds: string; readonly peakBytes: string };
@@ -65,10 +66,10 @@ export function projectPruning(inputs: ProjectionInputs, { layers, tokens }: Pro
   const statisticsBytes = hessian ? F32_BYTES * sum(inputWidths(kinds), (width) => width ** 2) : 0;
   const workBytes = Math.max(...kinds.map((kind) => kind.workBytes));
   return {
-    seconds: layers * (tokens * tokenSeconds + matrixSeconds),
+    seconds: tokenSeconds === null ? null : layers * (tokens * tokenSeconds + matrixSeconds),
     peakBytes: startBytes + 2 * layerBytes + 2 * statisticsBytes + workBytes,
     formula: {
-      seconds: `${layers} layers * (${tokens} tokens * ${(1000 * tokenSeconds).toPrecision(3)} ms + ${matrixSeconds.toPrecision(3)} s for the matrices)`,
+      seconds: `${layers} layers * (${tokens} tokens * ${milliseconds(tokenSeconds)} + ${matrixSeconds.toPrecision(3)} s for the matrices)`,
       peakBytes: `${gigabytes(startBytes)} process + 2 * ${gigabytes(layerBytes)} layer + 2 * ${gigabytes(statisticsBytes)} statistics + ${gigabytes(workBytes)} method`,
     },
   };
@@ -78,6 +79,10 @@ export function projectPruning(inputs: ProjectionInputs, { layers, tokens }: Pro
 function inputWidths(kinds: readonly PrunedKind[]): number[] {
   const [attention, , down] = kinds;
   return [attention.inFeatures, attention.inFeatures, attention.inFeatures, down.inFeatures];
+}
+
+function milliseconds(seconds: number | null): string {
+  return seconds === null ? "unknown" : `${(1000 * seconds).toPrecision(3)} ms`;
 }
 
 function gigabytes(bytes: number): string {

@@ -33,8 +33,8 @@ export interface PruneBenchOptions extends BenchHooks, LayerSizes {
 export interface PruneMethodRow {
   readonly method: string;
   readonly kinds: readonly PrunedKind[];
-  /** Milliseconds of the calibration passes for one token through one layer. */
-  readonly tokenMs: number;
+  /** Milliseconds of the calibration passes for one token through one layer; null: the runs differed by less than they vary. */
+  readonly tokenMs: number | null;
   readonly projection: Projection;
 }
 
@@ -78,7 +78,7 @@ export async function benchPrune(options: PruneBenchOptions): Promise<PruneBench
       isa = used;
       const tokenSeconds = await calibrationSeconds(folder, method, options, hooks);
       const projection = projectPruning({ kinds, tokenSeconds, startBytes, hessian: withHessian[method] }, projected);
-      rows.push({ method, kinds, tokenMs: 1000 * tokenSeconds, projection });
+      rows.push({ method, kinds, tokenMs: tokenSeconds === null ? null : 1000 * tokenSeconds, projection });
     }
     const where = conditions({ threads, isa });
     return {
@@ -127,14 +127,14 @@ async function pruneKinds(
 /**
  * Seconds that one more token takes in one more layer: statistics of the dense layer, then its output with the new weights. Pruning both layers runs the first
  * one twice and the last one once; pruning the first one alone runs it once. Differences leave out loading and the matrices themselves, which a sparsity of 0
- * leaves as they are.
+ * leaves as they are; null where what is left is not above 0, because the time of the matrices varies by more.
  */
 async function calibrationSeconds(
   model: string,
   method: string,
   { sequences, length, threads }: PruneBenchOptions,
   { signal, onProgress }: BenchHooks,
-): Promise<number> {
+): Promise<number | null> {
   let done = 0;
   const run = async (layers: readonly number[], count: number): Promise<number> => {
     onProgress?.(
@@ -157,5 +157,5 @@ async function calibrationSeconds(
   };
   const first = await perToken([0]);
   const both = await perToken([0, 1]);
-  return both - first;
+  return both > first ? both - first : null;
 }
