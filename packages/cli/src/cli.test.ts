@@ -220,6 +220,17 @@ describe("Ctrl-C", () => {
     },
   );
 
+  test("ends a benchmark of kernels on this thread at once, while one runs", async () => {
+    const announceKernels = [
+      "--import",
+      `data:text/javascript,const { dlopen } = process; process.dlopen = (...args) => { dlopen.apply(process, args); process.stderr.write("native\\n"); };`,
+    ];
+    const watch = ({ err }: { err: string }, child: ReturnType<typeof spawn>) =>
+      err.includes("native") && child.kill("SIGINT");
+    const ended = await winnow(["bench", "attention", "--lengths", "32768"], watch, announceKernels);
+    expect(ended).toMatchObject({ status: null, killedBy: "SIGINT" });
+  });
+
   test("during decode ends with status 130 and no receipt", async () => {
     const file = yaml("decode.yaml", `  - generate: { prompt: { text: Once }, ${long} }`);
     await expectStopped(["run", file], ({ out }) => out.length > 40);

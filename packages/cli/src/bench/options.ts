@@ -60,15 +60,15 @@ export function addBenchCommands(program: Command, start: Start): void {
 
   kernelOptions(bench.command("attention"), [smallShape, largeShape], [4096, 8192, 32768])
     .description("dense attention over a prompt: native kernels and ONNX Runtime")
-    .action((options) => start((commands, context) => commands.benchAttentionCommand(options, context)));
+    .action((options) => start((commands) => commands.benchAttentionCommand(options)));
   kernelOptions(bench.command("masks"), [smallShape], [32768])
     .description("attention time with masks of known density")
-    .action((options) => start((commands, context) => commands.benchMasksCommand(options, context)));
+    .action((options) => start((commands) => commands.benchMasksCommand(options)));
   kernelOptions(bench.command("estimate"), [smallShape], [32768])
     .description("time to choose masks, as a share of dense attention")
     .option("--masker <plugin>", "masker or block scorer", "minference")
     .option("--option <name=value...>", "options of the plugin")
-    .action((options) => start((commands, context) => commands.benchEstimateCommand(options, context)));
+    .action((options) => start((commands) => commands.benchEstimateCommand(options)));
 
   engineOptions(bench.command("prefill"))
     .description("needle prompts with the configured plugins and dense")

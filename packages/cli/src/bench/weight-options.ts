@@ -59,7 +59,7 @@ export const SHIPPED_MODEL = "models/winnow-16m-32k";
 export function addWeightBenchCommands(bench: Command, start: Start): void {
   weightsOptions(bench.command("weights"))
     .description("one-token products with weights in every format, against dense bf16, dense int8 and ONNX int4")
-    .action((options) => start((commands, context) => commands.benchWeightsCommand(options, context)));
+    .action((options) => start((commands) => commands.benchWeightsCommand(options)));
   decodeWeightsOptions(bench.command("decode-weights"))
     .description("decoding a made model whose weights are dense, sparse and in 8 bits")
     .action((options) => start((commands, context) => commands.benchDecodeWeightsCommand(options, context)));

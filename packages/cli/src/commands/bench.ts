@@ -30,35 +30,31 @@ const winnow = [process.execPath, process.argv[1]];
 
 const dtypes = ["f32", "bf16"] as const;
 
-export function benchAttentionCommand(options: KernelBenchOptions, context: CommandContext): Promise<ExitStatus> {
-  interruptAtOnce();
-  return show(options, context, tables.attentionTable, (hooks) =>
+/** For benchmarks of kernels on this thread, where a handler would wait for them: without a signal, Ctrl-C ends the process, and nothing needs to be put in order. */
+const onThisThread: Partial<CommandContext> = {};
+
+export function benchAttentionCommand(options: KernelBenchOptions): Promise<ExitStatus> {
+  return show(options, onThisThread, tables.attentionTable, (hooks) =>
     benches.benchAttention({ ...options, shapes: options.shape, ...hooks }),
   );
 }
 
-export function benchMasksCommand(options: KernelBenchOptions, context: CommandContext): Promise<ExitStatus> {
-  interruptAtOnce();
-  return show(options, context, tables.masksTable, (hooks) =>
+export function benchMasksCommand(options: KernelBenchOptions): Promise<ExitStatus> {
+  return show(options, onThisThread, tables.masksTable, (hooks) =>
     benches.benchMasks({ ...options, ...hooks, dtypes, shape: options.shape[0], length: options.lengths[0] }),
   );
 }
 
-export async function benchEstimateCommand(
-  options: EstimateCommandOptions,
-  context: CommandContext,
-): Promise<ExitStatus> {
-  interruptAtOnce();
+export async function benchEstimateCommand(options: EstimateCommandOptions): Promise<ExitStatus> {
   const plugin = await new PluginRegistry({ folder: process.cwd() }).load(options.masker);
   const pluginOptions = parseAssignments(options.option ?? []);
-  return show(options, context, tables.estimateTable, (hooks) =>
+  return show(options, onThisThread, tables.estimateTable, (hooks) =>
     benches.benchEstimate({ ...options, ...hooks, plugin, options: pluginOptions, dtypes, shape: options.shape[0] }),
   );
 }
 
 export function benchPrefillCommand(options: PrefillCommandOptions, context: CommandContext): Promise<ExitStatus> {
-  if (options.baseline) interruptAtOnce();
-  return show(options, context, tables.prefillTable, async (hooks) => {
+  return show(options, options.baseline ? onThisThread : context, tables.prefillTable, async (hooks) => {
     await using engine = await openEngine(options, hooks);
     const densePrompts = options.densePrompts ?? options.prompts;
     const baselinePrompts = options.baseline ? options.baselinePrompts : 0;
@@ -67,8 +63,7 @@ export function benchPrefillCommand(options: PrefillCommandOptions, context: Com
 }
 
 export function benchDecodeCommand(options: DecodeCommandOptions, context: CommandContext): Promise<ExitStatus> {
-  if (options.baseline) interruptAtOnce();
-  return show(options, context, tables.decodeTable, async (hooks) => {
+  return show(options, options.baseline ? onThisThread : context, tables.decodeTable, async (hooks) => {
     await using pruned = await openEngine(options, hooks);
     await using full = await openEngine(options, hooks, ["decode={kvPruner: none}"]);
     return await benches.benchDecode({ full, pruned }, { ...options, ...hooks, baseline: Boolean(options.baseline) });
@@ -103,10 +98,9 @@ export async function benchPluginsCommand(
   );
 }
 
-export function benchWeightsCommand(options: WeightsCommandOptions, context: CommandContext): Promise<ExitStatus> {
-  interruptAtOnce();
+export function benchWeightsCommand(options: WeightsCommandOptions): Promise<ExitStatus> {
   const workingSet = options.workingSet * 2 ** 20;
-  return show(options, context, weightTables.weightsTable, (hooks) =>
+  return show(options, onThisThread, weightTables.weightsTable, (hooks) =>
     benches.benchWeights({ ...options, ...hooks, workingSet }),
   );
 }
@@ -160,12 +154,14 @@ function noticeResult(line: string): void {
 
 async function show<Result>(
   options: { readonly json?: boolean },
-  { signal }: CommandContext,
+  { signal }: Partial<CommandContext>,
   describe: (result: Result) => string,
   measure: (hooks: BenchHooks) => Promise<Result>,
 ): Promise<ExitStatus> {
   const progress = startProgress("bench");
-  const result = await measure({ signal, onProgress: progress.update }).finally(() => progress.stop());
+  const result = await measure({ ...(signal && { signal }), onProgress: progress.update }).finally(() =>
+    progress.stop(),
+  );
   if (options.json) printJson(result);
   else print(describe(result));
   return 0;
@@ -176,14 +172,12 @@ function openEngine(
   { signal }: BenchHooks,
   sets: readonly string[] = [],
 ): Promise<Engine> {
-  return createEngine(readConfig(options.config, [...engineSets(options), ...sets]), { signal, onNotice: notice });
+  return createEngine(readConfig(options.config, [...engineSets(options), ...sets]), {
+    ...(signal && { signal }),
+    onNotice: notice,
+  });
 }
 
 function engineSets({ threads = 2, ...options }: EngineBenchOptions): string[] {
   return setsOf({ ...options, threads });
-}
-
-/** These benchmarks run kernels on this thread, where a handler would wait for them. Without one, Ctrl-C ends the process itself; nothing needs to be put in order. */
-function interruptAtOnce(): void {
-  process.removeAllListeners("SIGINT");
 }
