@@ -86,13 +86,27 @@ std::vector<PrefillMask> masksOf(const Fields& f, size_t heads, size_t n) {
   return masks;
 }
 
-/** Shapes that prefill and decode share. */
-void requireAttentionShapes(const Fields& f, const Heads& q, const Heads& k, const Heads& v, const Heads& out) {
-  f.require(q.headDim <= kMostHeadDim, "q.headDim", "be at most 256");
-  f.require(k.headDim == q.headDim && v.headDim == q.headDim && out.headDim == q.headDim, "q.headDim", "be that of k, v and out");
-  f.require(k.heads == v.heads && k.length == v.length && k.dtype == v.dtype, "v", "have the heads, length and dtype of k");
-  f.require(out.heads == q.heads && out.length == q.length, "out", "have the heads and length of q");
-  f.require(q.heads % k.heads == 0, "q.heads", "be a multiple of k.heads");
+/** What prefill and decode share, of shapes that fit each other. */
+struct AttentionHeads {
+  explicit AttentionHeads(const Fields& f) : q(f.floatHeads("q")), k(f.heads("k")), v(f.heads("v")), out(f.floatHeads("out")) {
+    f.require(q.headDim <= kMostHeadDim, "q.headDim", "be at most 256");
+    f.require(k.headDim == q.headDim && v.headDim == q.headDim && out.headDim == q.headDim, "q.headDim", "be that of k, v and out");
+    f.require(k.heads == v.heads && k.length == v.length && k.dtype == v.dtype, "v", "have the heads, length and dtype of k");
+    f.require(out.heads == q.heads && out.length == q.length, "out", "have the heads and length of q");
+    f.require(q.heads % k.heads == 0, "q.heads", "be a multiple of k.heads");
+  }
+
+  Heads q, k, v, out;
+};
+
+/** One query per head over at least one token. */
+DecodeTask decodeTaskOf(const Fields& f, const AttentionHeads& heads) {
+  const auto& [q, k, v, out] = heads;
+  f.require(q.length == 1, "q.length", "be 1");
+  f.require(k.length >= 1, "k.length", "be at least 1");
+  DecodeTask task{q.view<const float>(), k.cache(), v.cache(), out.view<float>(), static_cast<float>(f.number("scale"))};
+  task.logSumExp = f.floatsOrNull("logSumExp", static_cast<double>(q.heads));
+  return task;
 }
 
 /** Operations of one thread pool and instruction set. */
@@ -307,11 +321,8 @@ class Kernels : public Napi::ObjectWrap<Kernels> {
   }
 
   Napi::Value prefillAttention(Napi::Env env, const Fields& f) {
-    const Heads q = f.floatHeads("q");
-    const Heads k = f.heads("k");
-    const Heads v = f.heads("v");
-    const Heads out = f.floatHeads("out");
-    requireAttentionShapes(f, q, k, v, out);
+    const AttentionHeads heads(f);
+    const auto& [q, k, v, out] = heads;
     f.require(k.length == q.length, "k.length", "be q.length");
     PrefillTask task{q.view<const float>(), k.cache(), v.cache(), out.view<float>(), static_cast<float>(f.number("scale")),
                      masksOf(f, q.heads, q.length)};
@@ -323,15 +334,9 @@ class Kernels : public Napi::ObjectWrap<Kernels> {
   }
 
   Napi::Value decodeAttention(Napi::Env env, const Fields& f) {
-    const Heads q = f.floatHeads("q");
-    const Heads k = f.heads("k");
-    const Heads v = f.heads("v");
-    const Heads out = f.floatHeads("out");
-    requireAttentionShapes(f, q, k, v, out);
-    f.require(q.length == 1, "q.length", "be 1");
-    f.require(k.length >= 1, "k.length", "be at least 1");
-    DecodeTask task{q.view<const float>(), k.cache(), v.cache(), out.view<float>(), static_cast<float>(f.number("scale"))};
-    task.logSumExp = f.floatsOrNull("logSumExp", static_cast<double>(q.heads));
+    const AttentionHeads heads(f);
+    const Heads &q = heads.q, &k = heads.k;
+    DecodeTask task = decodeTaskOf(f, heads);
     const int32_t* lengths = f.has("lengths") ? f.indices("lengths", static_cast<double>(k.heads)).data : nullptr;
     for (size_t g = 0; lengths && g < k.heads; ++g) {
       f.require(lengths[g] >= 1 && static_cast<size_t>(lengths[g]) <= k.length, "lengths", "be in 1..k.length");
@@ -353,19 +358,12 @@ class Kernels : public Napi::ObjectWrap<Kernels> {
   }
 
   Napi::Value packedAttention(Napi::Env env, const Fields& f) {
-    const Heads q = f.floatHeads("q");
-    const Heads k = f.heads("k");
-    const Heads v = f.heads("v");
-    const Heads out = f.floatHeads("out");
-    requireAttentionShapes(f, q, k, v, out);
-    f.require(q.length == 1, "q.length", "be 1");
-    f.require(k.length >= 1, "k.length", "be at least 1");
+    const AttentionHeads heads(f);
+    DecodeTask task = decodeTaskOf(f, heads);
     const PackedCache packed{packedOf(f, "packedK"), packedOf(f, "packedV")};
-    requireSameRows(f, "packedK", packed.k, k);
-    requireSameRows(f, "packedV", packed.v, v);
+    requireSameRows(f, "packedK", packed.k, heads.k);
+    requireSameRows(f, "packedV", packed.v, heads.v);
     f.require(packed.k.length >= 1 && packed.k.length == packed.v.length, "packedK.length", "be at least 1 and packedV.length");
-    DecodeTask task{q.view<const float>(), k.cache(), v.cache(), out.view<float>(), static_cast<float>(f.number("scale"))};
-    task.logSumExp = f.floatsOrNull("logSumExp", static_cast<double>(q.heads));
     task.packed = &packed;
     AttentionCost cost;
     const WrongRows wrong = winnow::decodeAttention(*context_, task, cost);

@@ -27,14 +27,24 @@ export function decodeAttention(task: DecodeAttention): AttentionCost {
   return { cellsComputed, bytesRead: cellsComputed * bytesPerCell(k) };
 }
 
-function checkTask({ q, k, v, out, scale, tokens, lengths, scores, logSumExp }: DecodeAttention): void {
-  checkHeads(OPERATION, "q", q, { dtype: "f32", length: 1 });
-  checkHeads(OPERATION, "k", k, { headDim: q.headDim });
-  checkHeads(OPERATION, "v", v, { headDim: q.headDim, length: k.length, heads: k.heads, dtype: k.dtype });
-  checkHeads(OPERATION, "out", out, { dtype: "f32", heads: q.heads, length: 1, headDim: q.headDim });
-  check(k.length > 0, OPERATION, "k.length", "be at least 1", k.length);
-  check(q.heads % k.heads === 0, OPERATION, "q.heads", `be a multiple of k.heads (${k.heads})`, q.heads);
-  check(Number.isFinite(scale), OPERATION, "scale", "be a finite number", scale);
+/** What attention of one query per head needs, whatever it reads. */
+export function checkDecodeTask(
+  operation: string,
+  { q, k, v, out, scale, logSumExp }: Pick<DecodeAttention, "q" | "k" | "v" | "out" | "scale" | "logSumExp">,
+): void {
+  checkHeads(operation, "q", q, { dtype: "f32", length: 1 });
+  checkHeads(operation, "k", k, { headDim: q.headDim });
+  checkHeads(operation, "v", v, { headDim: q.headDim, length: k.length, heads: k.heads, dtype: k.dtype });
+  checkHeads(operation, "out", out, { dtype: "f32", heads: q.heads, length: 1, headDim: q.headDim });
+  check(k.length > 0, operation, "k.length", "be at least 1", k.length);
+  check(q.heads % k.heads === 0, operation, "q.heads", `be a multiple of k.heads (${k.heads})`, q.heads);
+  check(Number.isFinite(scale), operation, "scale", "be a finite number", scale);
+  if (logSumExp) checkArray(operation, "logSumExp", logSumExp, Float32Array, q.heads);
+}
+
+function checkTask(task: DecodeAttention): void {
+  checkDecodeTask(OPERATION, task);
+  const { q, k, tokens, lengths, scores } = task;
   if (lengths) checkLengths(lengths, k.heads, k.length);
   if (tokens) {
     const group = q.heads / k.heads;
@@ -47,7 +57,6 @@ function checkTask({ q, k, v, out, scale, tokens, lengths, scores, logSumExp }: 
   }
   check(!(tokens && scores), OPERATION, "scores", "be absent where tokens are given", scores);
   if (scores) checkArray(OPERATION, "scores", scores, Float32Array, q.heads * k.length);
-  if (logSumExp) checkArray(OPERATION, "logSumExp", logSumExp, Float32Array, q.heads);
 }
 
 function checkLengths(lengths: Int32Array, kvHeads: number, capacity: number): void {

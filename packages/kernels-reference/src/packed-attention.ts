@@ -1,5 +1,6 @@
 import type { AttentionCost, HeadTensor, PackedAttention, PackedRows } from "@winnow/core";
-import { check, checkArray, checkHeads } from "./check.js";
+import { check } from "./check.js";
+import { checkDecodeTask } from "./decode-attention.js";
 import { headRows } from "./head-rows.js";
 import { bytesPerPackedRow, checkPacked, packedHeadRows } from "./packed-rows.js";
 import { bytesPerCell, SoftmaxRow } from "./softmax-row.js";
@@ -35,18 +36,11 @@ function allRows(packed: PackedRows, x: HeadTensor, head: number): Float32Array 
   return rows;
 }
 
-function checkTask({ q, packedK, packedV, k, v, out, scale, logSumExp }: PackedAttention): void {
-  checkHeads(OPERATION, "q", q, { dtype: "f32", length: 1 });
-  const { headDim } = q;
-  checkHeads(OPERATION, "k", k, { headDim });
-  checkHeads(OPERATION, "v", v, { headDim, length: k.length, heads: k.heads, dtype: k.dtype });
-  checkHeads(OPERATION, "out", out, { dtype: "f32", heads: q.heads, length: 1, headDim });
-  check(k.length > 0, OPERATION, "k.length", "be at least 1", k.length);
-  check(q.heads % k.heads === 0, OPERATION, "q.heads", `be a multiple of k.heads (${k.heads})`, q.heads);
-  const fields = { heads: k.heads, headDim, dtype: k.dtype };
+function checkTask(task: PackedAttention): void {
+  checkDecodeTask(OPERATION, task);
+  const { packedK, packedV, k } = task;
+  const fields = { heads: k.heads, headDim: k.headDim, dtype: k.dtype };
   checkPacked(OPERATION, "packedK", packedK, fields);
   checkPacked(OPERATION, "packedV", packedV, { ...fields, length: packedK.length });
   check(packedK.length > 0, OPERATION, "packedK.length", "be at least 1", packedK.length);
-  check(Number.isFinite(scale), OPERATION, "scale", "be a finite number", scale);
-  if (logSumExp) checkArray(OPERATION, "logSumExp", logSumExp, Float32Array, q.heads);
 }

@@ -1,4 +1,11 @@
-import type { FloatData, FloatDtype, HeadTensor, ModelShape, PackedRows } from "@winnow/core";
+import {
+  type FloatData,
+  type FloatDtype,
+  type HeadTensor,
+  type ModelShape,
+  type PackedRows,
+  sharedFloats,
+} from "@winnow/core";
 
 /**
  * One sequence between tasks: plain data over shared memory, so that any worker can go on with it.
@@ -38,12 +45,6 @@ export function allocateCache(shape: ModelShape, dtype: FloatDtype, capacity: nu
     capacity,
     lengths: new Int32Array(new SharedArrayBuffer(4 * shape.kvHeads)),
   };
-}
-
-export function sharedFloats(dtype: FloatDtype, elements: number): FloatData {
-  return dtype === "f32"
-    ? new Float32Array(new SharedArrayBuffer(4 * elements))
-    : new Uint16Array(new SharedArrayBuffer(2 * elements));
 }
 
 /** Room for `capacity` packed rows of each head of `rows`, none stored yet. */

@@ -16,6 +16,7 @@ import {
   type LayerCache,
 } from "../../engine/sequence.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
+import { moveKept } from "./evict.js";
 import { withRoom } from "./grow.js";
 import { pluginOperations, type Session } from "./session.js";
 
@@ -75,10 +76,7 @@ function withoutOldest(session: Session, cache: LayerCache, count: number, reser
   const target = smaller ? allocateCache(shape, session.plan.precision, rest + reserve) : cache;
   const indices = Int32Array.from({ length: shape.kvHeads * rest }, (_, i) => count + (i % rest));
   const offsets = Int32Array.from({ length: shape.kvHeads + 1 }, (_, head) => head * rest);
-  const [from, to] = [cacheViews(cache, shape, cache.capacity), cacheViews(target, shape, target.capacity)];
-  session.operations.gatherTokens(from.k, indices, offsets, to.k);
-  session.operations.gatherTokens(from.v, indices, offsets, to.v);
-  target.lengths.fill(rest);
+  moveKept(session, cache, { indices, offsets }, target);
   return target;
 }
 

@@ -31,7 +31,8 @@ export function evictInPlace(session: Session, plugin: string, cache: LayerCache
   moveKept(session, cache, kept, cache);
 }
 
-function moveKept(session: Session, source: LayerCache, kept: KeptTokens, target: LayerCache): void {
+/** Moves the kept tokens of `source` to the front of `target`, which may be the same cache. */
+export function moveKept(session: Session, source: LayerCache, kept: KeptTokens, target: LayerCache): void {
   const { shape } = session.plan.model;
   const from = cacheViews(source, shape, source.capacity);
   const to = cacheViews(target, shape, target.capacity);

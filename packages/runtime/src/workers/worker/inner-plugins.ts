@@ -11,6 +11,7 @@ import {
   type PluginReference,
   prunerFromElementScorer,
   prunerFromEvictScorer,
+  requiredMethods,
   sparsifierFromScorer,
   type WeightScorer,
   type WeightSparsifier,
@@ -18,7 +19,6 @@ import {
 } from "@winnow/core";
 import { deepFreeze } from "../../registry/deep-freeze.js";
 import { guardPlugin } from "../../registry/guard-plugin.js";
-import { requiredMethods } from "../../registry/required-methods.js";
 import { PrunerRecords } from "./pruner-records.js";
 import { MaskRecords, recordedMasker } from "./recorded-masker.js";
 import { recordedPruner } from "./recorded-pruner.js";

@@ -1,1 +1,0 @@
-export { requiredMethods } from "@winnow/core";
